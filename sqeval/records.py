@@ -1,0 +1,62 @@
+"""One line of samples.jsonl: everything known about one answered sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answered sample. Fractions are in 0..1."""
+
+    id: str
+    cluster: str
+    image: str | None
+    """Key of the image (path under the data root), None for text-only samples."""
+    question: str
+    prompt: str
+    """The user's turn as it was asked."""
+    response: str | None
+    """Raw text of the model; None if there was an error."""
+    parsed: str | None
+    """Answer read from the response; None if none could be read."""
+    reference: Any
+    scores: Mapping[str, float]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Breakdown cells; kept so that metrics, comparisons and reports need no data root."""
+    finish_reason: str = "stop"
+    error: str | None = None
+    request_hash: str = ""
+    """SHA-256 of all that determines the answer; a resumed run keeps records whose hash still matches."""
+
+    @property
+    def errored(self) -> bool:
+        return self.error is not None
+
+    @property
+    def unparsed(self) -> bool:
+        return self.error is None and self.parsed is None
+
+    @property
+    def truncated(self) -> bool:
+        return self.error is None and self.finish_reason == "length"
+
+    def to_json(self) -> str:
+        """One line of JSON without the newline; key order is fixed."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Read one line. Raises ValueError for anything that is not a record."""
+        value = json.loads(line)
+        names = {f.name for f in fields(cls)}
+        if not isinstance(value, dict) or not {"id", "cluster", "response", "scores"} <= set(value) <= names:
+            raise ValueError("not a sample record")
+        return cls(**value)
+
+    def with_scores(self, extra: Mapping[str, float]) -> Record:
+        """The same record with more scores."""
+        return replace(self, scores={**self.scores, **extra})

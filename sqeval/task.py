@@ -1,0 +1,121 @@
+"""The task protocol: one benchmark, one small class.
+
+A task lists its samples from a data root, says how each is asked, scores one response by a pure function, and turns
+the scored records into metrics.  The harness does the rest.  See CONTRIBUTING.md for a complete example.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqeval.data.images import ImageRef
+from sqeval.model import Settings
+from sqeval.stats.metric import Metric
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqeval.data.root import DataRoot
+    from sqeval.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question of a benchmark."""
+
+    id: str
+    """Unique within the task."""
+    image: ImageRef | None
+    """None for text-only questions. Opened lazily, once an image."""
+    question: str
+    """The question as the data has it, before any prompt is built."""
+    reference: Any
+    """What the answer is compared with; JSON-able."""
+    cluster: str
+    """Unit of independent sampling for error bars: the image, unless the benchmark says otherwise."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Breakdown cells this sample belongs to, e.g. ``{"answer_type": "yes/no"}``; kept in the record."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the prompt or the scorer needs (choices, hints, ...); not kept in the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Outcome of scoring one response. `parsed` None: no answer could be read from it (counted as unparsed)."""
+
+    parsed: str | None
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """A file that a task reads under the data root, and where people get it."""
+
+    path: str
+    """Relative to the data root; a glob pattern is allowed."""
+    source: str
+    """Where it comes from: the benchmark's site or file name, in words."""
+    required: bool = True
+
+
+class Task(ABC):
+    """Base of every benchmark plugin. Subclasses set the class variables and implement the abstract methods."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    """Raised whenever a prompt or a score can change."""
+    description: ClassVar[str]
+    """One line."""
+    citation: ClassVar[str]
+    """Authors, year, venue."""
+    primary: ClassVar[str]
+    """Name of the metric shown in tables."""
+    files: ClassVar[tuple[WantedFile, ...]]
+    splits: ClassVar[Mapping[str, str]] = {}
+    """Official splits and their sizes, in words, for `sqeval tasks show`."""
+    settings: ClassVar[Settings] = Settings()
+    predictions: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "text"),)
+    """(id field, text field) pairs of the result-file formats that `sqeval score` accepts for this task."""
+
+    @abstractmethod
+    def samples(self, root: DataRoot) -> list[Sample]:
+        """All samples, in the official order. Raises DataError for missing files and malformed records."""
+
+    @abstractmethod
+    def prompt(self, sample: Sample) -> str:
+        """The user's turn, to the letter of the protocol, without template or image placeholder."""
+
+    @abstractmethod
+    def gold(self, sample: Sample) -> str:
+        """A response that scores best: what an oracle would say. Used by baselines and by tests."""
+
+    @abstractmethod
+    def score(self, response: str | None, sample: Sample) -> Score:
+        """Score one response. Pure. None means that there is no response (an error): everything is wrong."""
+
+    @abstractmethod
+    def metrics(self, records: Sequence[Record]) -> list[Metric]:
+        """Metrics and breakdowns from records alone (no data root), the primary one first."""
+
+    def corpus_scores(
+        self, records: Sequence[Record], samples: Sequence[Sample]
+    ) -> Sequence[Mapping[str, float]] | None:
+        """Per-record scores that need the whole corpus (captioning), aligned with `records`; merged into them.
+
+        Called once, when every sample has been answered. `samples` is the task's *full* sample list, so that corpus
+        statistics such as CIDEr's document frequencies do not depend on ``--limit``.
+        """
+        return None
+
+    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+        """Predictions file -> response text by sample id. The default reads `predictions`' formats by id."""
+        from sqeval.data.predictions import read_by_id
+
+        return read_by_id(path, self.predictions, {s.id for s in samples})
+
+    def submission(self, records: Sequence[Record]) -> tuple[str, bytes] | None:
+        """File for the benchmark's evaluation server: (suffix such as ``.json``, content), or None."""
+        return None
