@@ -30,9 +30,7 @@ SIDE = 3 * CELL
 PLACES = (
     "top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right",
 )  # fmt: skip
-RARE = frozenset(
-    {("purple", "star"), ("orange", "cross"), ("white", "moon"), ("yellow", "ring"), ("black", "diamond")}
-)
+RARE = frozenset({("purple", "star"), ("orange", "cross"), ("white", "moon"), ("yellow", "ring"), ("black", "diamond")})
 """Combinations that the training split never shows: out-of-domain objects of the captioning domains."""
 COUNT_WEIGHTS = (1.0, 2.0, 3.0, 2.5, 1.5)
 """How often a scene has 1, 2, ... objects."""

@@ -44,9 +44,7 @@ def build_training(root: Path, scenes: int = SCENES) -> None:
             if len(instruct) % TEXT_SHARE == 0:
                 instruct.append(to_llava(f"t{i}-{k}", None, text_only(Rng("text", i, k))))
     for stem, value in (("regions", regions), ("alignment", alignment), ("instruct", instruct)):
-        (root / "llava" / f"{stem}.json").write_text(
-            json.dumps(value, separators=(",", ":")), encoding="utf-8"
-        )
+        (root / "llava" / f"{stem}.json").write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
 
 
 def _region(scene: Scene, index: int) -> dict[str, Any]:
