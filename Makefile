@@ -1,0 +1,54 @@
+# `make demo` and `make test` set themselves up; the set-up is skipped while constraints.txt and pyproject.toml stay as they are.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks)
+
+# Tests and demo read nothing from the network; small models run faster with few threads.
+export HF_HUB_OFFLINE ?= 1
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: help demo test test-slow lint format mini-checkpoint clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
+
+demo: $(VENV)/.installed  ## evaluate the packaged checkpoint on the mini suite and print the leaderboard
+	$(BIN)/sqeval demo
+
+test: $(VENV)/.installed-dev lint  ## ruff, mypy and the tests (without those that take minutes)
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev  ## ruff and mypy alone
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev  ## format the code
+	$(BIN)/ruff format $(CHECKED)
+	$(BIN)/ruff check --fix $(CHECKED)
+
+mini-checkpoint: $(VENV)/.installed  ## train the packaged checkpoint anew, with the recipe that ships in the package
+	$(BIN)/sqllava train mini --out checkpoints/mini
+
+clean:  ## remove the virtual environment, caches and build products
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find sqeval sqllava tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and pinned, so that no other package chooses its build.
+$(VENV)/.installed: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; try make PYTHON=...")'
+	@echo 'Installing into $(VENV): a few minutes the first time, then never again.'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch hatchling
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
