@@ -1,0 +1,67 @@
+"""Image preprocessing: square, resized, normalised; Pillow and numpy only."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import AutoImageProcessor, BatchFeature
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.processing_utils import ImagesKwargs
+
+from sqllava.config import SqLlavaConfig
+
+MEAN_COLOUR = (122, 116, 104)
+"""CLIP's mean pixel (0.48145466, 0.4578275, 0.40821073) × 255, rounded down."""
+
+
+def pad_to_square(image_CHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Centre an RGB image (3×H×W) on a square of the mean colour with side max(H, W).
+
+    An odd margin puts its extra row or column after the image.
+    """
+    _, height, width = image_CHW.shape
+    side = max(height, width)
+    square = np.empty((3, side, side), image_CHW.dtype)
+    square[:] = np.asarray(MEAN_COLOUR, image_CHW.dtype)[:, None, None]
+    top, left = (side - height) // 2, (side - width) // 2
+    square[:, top : top + height, left : left + width] = image_CHW
+    return square
+
+
+class SqLlavaImagesKwargs(ImagesKwargs, total=False):  # type: ignore[misc,call-arg]
+    """Options of a call, beyond those of every image processor."""
+
+    image_aspect_ratio: Literal["pad", "crop"]
+
+
+class SqLlavaImageProcessor(CLIPImageProcessorPil):  # type: ignore[misc]
+    """CLIP's preprocessing with a choice of how images become square.
+
+    "pad": `pad_to_square` first, so that nothing is lost; "crop": the short side is resized and the middle kept, as
+    CLIP does. Then bicubic resize to `size["shortest_edge"]`, scale to 0..1, CLIP's mean and deviation.
+    """
+
+    valid_kwargs = SqLlavaImagesKwargs
+    image_aspect_ratio = "pad"
+    size = {"shortest_edge": 336}  # noqa: RUF012  (transformers reads defaults from the class)
+    crop_size = {"height": 336, "width": 336}  # noqa: RUF012
+
+    @classmethod
+    def for_config(cls, config: SqLlavaConfig) -> SqLlavaImageProcessor:
+        """The processor that a model of `config` expects: its tower's resolution and its way to make squares."""
+        side = config.vision_config.image_size
+        return cls(
+            size={"shortest_edge": side},
+            crop_size={"height": side, "width": side},
+            image_aspect_ratio=config.image_aspect_ratio,
+        )
+
+    def _preprocess(self, images: list[NDArray[np.uint8]], **kwargs: Any) -> BatchFeature:
+        if kwargs.pop("image_aspect_ratio") == "pad":
+            images = [pad_to_square(image) for image in images]
+        return super()._preprocess(images, **kwargs)
+
+
+AutoImageProcessor.register(SqLlavaConfig, image_processor_classes={"pil": SqLlavaImageProcessor}, exist_ok=True)
