@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +19,10 @@ MAX_PIXELS = 178_956_970
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """An image that has not been opened yet: a file, or bytes embedded in a data file (MMBench's TSV)."""
+    """An image that has not been opened yet: a file, or bytes embedded in a data file (MMBench's TSV).
+
+    Its methods raise OSError (a file that is missing, truncated or no image) or ValueError (too many pixels).
+    """
 
     key: str
     """Identity within a data root: requests with the same key are about the same image."""
@@ -24,16 +30,29 @@ class ImageRef:
     data: bytes | None = None
 
     def open(self) -> Image.Image:
-        """Decode to RGB, as the official evaluators do (no EXIF rotation).
+        """Decode to RGB, as the official evaluators do (no EXIF rotation)."""
+        with self._opened() as image:
+            return image.convert("RGB")
 
-        Raises OSError (a file that is missing, truncated or no image) or ValueError (too many pixels).
-        """
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the header alone."""
+        with self._opened() as image:
+            return image.size
+
+    @contextmanager
+    def _opened(self) -> Iterator[Image.Image]:
+        """The image with its pixels not read yet; every way in which Pillow fails becomes one of two errors."""
         from PIL import Image
 
         if (self.path is None) == (self.data is None):
             raise ValueError(f"image {self.key}: exactly one of path and data must be given")
         source = self.path if self.path is not None else io.BytesIO(self.data or b"")
-        with Image.open(source) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"image {self.key}: {image.width}x{image.height} is over {MAX_PIXELS} pixels")
-            return image.convert("RGB")
+        try:
+            with Image.open(source) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ValueError(f"image {self.key}: {image.width}x{image.height} is over {MAX_PIXELS} pixels")
+                yield image
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"image {self.key}: over {MAX_PIXELS} pixels") from error
+        except (SyntaxError, struct.error, EOFError) as error:
+            raise OSError(f"image {self.key}: broken file ({error})") from error
