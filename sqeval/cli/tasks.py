@@ -1,0 +1,105 @@
+"""`sqeval tasks`: which benchmarks there are, and all about one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sqeval.data.root import DataRoot
+    from sqeval.model import Settings
+    from sqeval.task import Sample, Task
+
+app = typer.Typer(help="List the benchmarks, or show all about one.", no_args_is_help=True, add_completion=False)
+
+PROMPTS_SHOWN = 3
+
+
+@app.command("list")
+def list_tasks() -> None:
+    """One line for each installed benchmark."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from sqeval.registry import get_task, task_names
+
+    table = Table("task", "version", "primary metric", "what it measures", box=None, header_style="bold")
+    for name in task_names():
+        task = get_task(name)
+        table.add_row(name, task.version, task.primary, task.description)
+    Console().print(table)
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the benchmark, as `sqeval tasks list` has it.")],
+    data: Annotated[str, typer.Option(help="Folder of official files, or `mini`; the prompts come from it.")] = "mini",
+) -> None:
+    """Splits, sizes, files, generation settings and three prompts, word for word.
+
+    Example: sqeval tasks show gqa
+    """
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    from sqeval.data.root import resolve_root
+    from sqeval.registry import get_task
+
+    task = get_task(name)
+    console = Console()
+    console.print(Text.assemble((task.name, "bold"), f" (version {task.version})  {task.description}"))
+    console.print(Text(task.citation, style="dim"))
+    console.print(_facts(task))
+
+    root = resolve_root(data)
+    samples = task.samples(root)
+    console.print(_sizes(root, samples))
+    for sample in _spread(samples, PROMPTS_SHOWN):
+        body = Text.assemble(task.prompt(sample), ("\n\nscores best: ", "dim"), (task.gold(sample), "green"))
+        image = sample.image.key if sample.image else "no image"
+        console.print(Panel(body, title=Text(f"{sample.id} · {image}"), title_align="left"))
+
+
+def _facts(task: Task) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("primary metric", Text(task.primary))
+    grid.add_row("generation", Text(_generation(task.settings)))
+    for split, size in task.splits.items():
+        grid.add_row(f"split {split}", Text(size))
+    for wanted in task.files:
+        optional = "" if wanted.required else " (optional)"
+        grid.add_row("reads", Text(f"{wanted.path}{optional}: {wanted.source}"))
+    for id_field, text_field in task.predictions:
+        grid.add_row("scores files with", Text(f"{id_field}, {text_field}"))
+    return grid
+
+
+def _generation(settings: Settings) -> str:
+    how = "greedy" if settings.temperature == 0 else f"temperature {settings.temperature:g}"
+    stop = "" if not settings.stop else ", ends at " + ", ".join(repr(text) for text in settings.stop)
+    return f"{how}, at most {settings.max_new_tokens} new tokens{stop}"
+
+
+def _sizes(root: DataRoot, samples: list[Sample]) -> RenderableType:
+    from rich.text import Text
+
+    images = len({sample.image.key for sample in samples if sample.image})
+    return Text(
+        f"\nIn {root.name}: {len(samples):,} questions about {images:,} images. The user's turn, as it is asked:"
+    )
+
+
+def _spread(samples: list[Sample], count: int) -> list[Sample]:
+    """The first, the last, and those evenly between."""
+    if len(samples) <= count:
+        return samples
+    return [samples[i * (len(samples) - 1) // (count - 1)] for i in range(count)]
