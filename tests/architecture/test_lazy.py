@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -12,12 +13,20 @@ from sqeval.cli.app import COMMANDS
 HEAVY = {"torch", "transformers", "numpy", "pandas", "scipy", "sklearn", "datasets", "pyarrow", "PIL", "pycocoevalcap"}
 
 
+PROGRAM = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+from sqeval.cli.app import main
+main()
+"""
+
+
 def imported(*arguments: str) -> set[str]:
-    """Top-level packages that `sqeval ARGUMENTS` imports; it must exit with 0."""
-    code = f"import sys; sys.argv = {['sqeval', *arguments]!r}; from sqeval.cli.app import main; main()"
-    done = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)
-    modules = [line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {module.split(".")[0] for module in modules} | {m for m in modules if m.startswith("sqeval.cli.")}
+    """Modules in memory when `sqeval ARGUMENTS` ends; it must end well."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), *((name, "--help") for name in COMMANDS)])
