@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -58,7 +58,7 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
         places = sum(one.count(IMAGE) for one in texts)
         if places != len(images):
             raise ValueError(f"the text has {places} {IMAGE} but there are {len(images)} images")
-        data = pad_batch([self.token_ids(one) for one in texts], self.pad_id, padding)
+        data = pad_batch(self.tokenize(texts), self.pad_id, padding)
         if images:
             data["pixel_values"] = self.image_processor(images, return_tensors="pt", **images_kwargs)["pixel_values"]
         return BatchFeature(data)
@@ -69,39 +69,51 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
         pad, eos = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
         return int(pad if pad is not None else eos if eos is not None else 0)
 
-    def token_ids(self, text: str) -> list[int]:
-        """Token ids of rendered text: one beginning-of-sequence token, each ``<image>`` expanded."""
-        return [token for token, _ in self._tokens(text)]
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of rendered texts: one beginning-of-sequence token each, every ``<image>`` expanded."""
+        return [[token for token, _ in tokens] for tokens in self._tokens(texts)]
 
     def encode(self, rendered: Rendered) -> tuple[list[int], list[bool]]:
         """Token ids of a conversation, and for each token whether it is supervised.
 
         A token is supervised if it starts inside one of the conversation's spans; image tokens never are.
         """
-        ids, supervised = [], []
-        for token, start in self._tokens(rendered.text):
-            ids.append(token)
-            supervised.append(start is not None and any(a <= start < b for a, b in rendered.spans))
-        return ids, supervised
+        (tokens,) = self._tokens([rendered.text])
+        supervised = [any(start <= place < end for start, end in rendered.spans) for _, place in tokens]
+        return [token for token, _ in tokens], supervised
 
-    def _tokens(self, text: str) -> Iterator[tuple[int, int | None]]:
-        """(token id, character it starts at); the start is None for tokens that stand for no text."""
-        if self.tokenizer.bos_token_id is not None:
-            yield self.tokenizer.bos_token_id, None
-        pieces = text.split(IMAGE)
+    def _tokens(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """For each text its tokens and the character each starts at, -1 for those that stand for no text."""
+        split = [text.split(IMAGE) for text in texts]
+        # Prompts share most of their pieces (system text and role before the image): each is tokenized once.
+        pieces = list(dict.fromkeys(piece for pieces in split for piece in pieces))
         encodings = self.tokenizer(
             pieces, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False
         )
-        begin = 0
+        known = {
+            piece: [(token, start) for token, (start, _) in zip(ids, offsets, strict=True)]
+            for piece, ids, offsets in zip(pieces, encodings["input_ids"], encodings["offset_mapping"], strict=True)
+        }
+        bos = self.tokenizer.bos_token_id
+        head = [] if bos is None else [(bos, -1)]
+        image = [(self.image_token_id, -1)] * self.image_seq_length
+        return [self._join(pieces, known, head, image) for pieces in split]
+
+    @staticmethod
+    def _join(
+        pieces: Sequence[str],
+        known: dict[str, list[tuple[int, int]]],
+        head: list[tuple[int, int]],
+        image: list[tuple[int, int]],
+    ) -> list[tuple[int, int]]:
+        tokens, begin = list(head), 0
         for number, piece in enumerate(pieces):
             if number:
-                yield from [(self.image_token_id, None)] * self.image_seq_length
+                tokens += image
                 begin += len(IMAGE)
-            for token, (start, _) in zip(
-                encodings["input_ids"][number], encodings["offset_mapping"][number], strict=True
-            ):
-                yield token, begin + start
+            tokens += [(token, begin + start) for token, start in known[piece]]
             begin += len(piece)
+        return tokens
 
     @property
     def model_input_names(self) -> list[str]:
