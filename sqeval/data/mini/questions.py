@@ -6,10 +6,10 @@ to, say); `ask` draws from all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqeval.data.mini.language import kind, reference
+from sqeval.data.mini.language import reference
 from sqeval.data.mini.rng import Rng
 from sqeval.data.mini.scenes import (
     BACKGROUNDS,
@@ -27,6 +27,7 @@ from sqeval.data.mini.scenes import (
 
 Step = tuple[str, str, tuple[int, ...]]
 """Operation, argument, indices of the steps it depends on."""
+Program = tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Question:
     """GQA's semantic type: obj, attr, cat, rel, global."""
     things: tuple[str, ...] = ()
     """Ids of the objects it is about."""
-    program: tuple[Step, ...] = ()
+    program: Program = ()
 
     @property
     def answer_type(self) -> str:
@@ -75,8 +76,24 @@ def _referable(scene: Scene, rng: Rng) -> tuple[Thing, str] | None:
     return None
 
 
-def _select(phrase: str, thing: Thing | None) -> Step:
-    return ("select", f"{phrase} ({thing.id if thing else '-'})", ())
+def _find(phrase: str, things: Sequence[Thing]) -> Program:
+    """Select what a noun phrase names: ``red star`` is the stars, then the red ones. Ids stand in brackets."""
+    *adjectives, noun = phrase.split()
+    found: Program = (("select", f"{noun} ({','.join(t.id for t in things) or '-'})", ()),)
+    return _then(found, *(("filter color", color) for color in adjectives))
+
+
+def _then(program: Program, *steps: tuple[str, str]) -> Program:
+    """Further steps, each of which works on the result of the one before."""
+    for operation, argument in steps:
+        program += ((operation, argument, (len(program) - 1,)),)
+    return program
+
+
+def _join(left: Program, right: Program, operation: str) -> Program:
+    """Two programs, and a last step that works on both results."""
+    moved = tuple((name, argument, tuple(d + len(left) for d in needs)) for name, argument, needs in right)
+    return (*left, *moved, (operation, "", (len(left) - 1, len(left) + len(moved) - 1)))
 
 
 def exist_shape(scene: Scene, rng: Rng) -> Question:
@@ -90,7 +107,7 @@ def exist_shape(scene: Scene, rng: Rng) -> Question:
     thing = scene.shaped(shape)[0] if yes else None
     return Question(
         f"Is there a {shape} in the image?", answer, wrong, "exist_shape", "verify", "obj",
-        (thing.id,) if thing else (), (_select(shape, thing), ("exist", "?", (0,))),
+        (thing.id,) if thing else (), _then(_find(shape, scene.shaped(shape)), ("exist", "?")),
     )  # fmt: skip
 
 
@@ -110,7 +127,7 @@ def exist_object(scene: Scene, rng: Rng) -> Question:
     return Question(
         f"Is there a {color} {shape} in the image?".replace("a orange", "an orange"),
         answer, wrong, "exist_object", "verify", "obj", (thing.id,) if thing else (),
-        (_select(shape, thing), ("filter color", color, (0,)), ("exist", "?", (1,))),
+        _then(_find(f"{color} {shape}", [t for t in scene.shaped(shape) if t.color == color]), ("exist", "?")),
     )  # fmt: skip
 
 
@@ -127,7 +144,7 @@ def verify_color(scene: Scene, rng: Rng) -> Question | None:
     answer, wrong = _yes_no(yes)
     return Question(
         f"Is the {thing.shape} {color}?", answer, wrong, "verify_color", "verify", "attr", (thing.id,),
-        (_select(thing.shape, thing), ("verify color", color, (0,))),
+        _then(_find(thing.shape, [thing]), ("verify color", color)),
     )  # fmt: skip
 
 
@@ -145,7 +162,7 @@ def verify_relation(scene: Scene, rng: Rng) -> Question | None:
     answer, wrong = _yes_no(yes)
     return Question(
         f"Is the {phrase_a} {relation} the {phrase_b}?", answer, wrong, "verify_relation", "verify", "rel",
-        (a.id, b.id), (_select(phrase_b, b), ("verify rel", f"{phrase_a},{relation},s ({a.id})", (0,))),
+        (a.id, b.id), _then(_find(phrase_b, [b]), ("verify rel", f"{phrase_a},{relation},s ({a.id})")),
     )  # fmt: skip
 
 
@@ -165,7 +182,7 @@ def both_or_either(scene: Scene, rng: Rng) -> Question:
     found = [next(iter(scene.shaped(s)), None) for s in (x, y)]
     return Question(
         text, answer, wrong, "both_or_either", "logical", "obj", tuple(t.id for t in found if t),
-        (_select(x, found[0]), ("exist", "?", (0,)), _select(y, found[1]), ("exist", "?", (2,)), (word, "", (1, 3))),
+        _join(*(_then(_find(s, scene.shaped(s)), ("exist", "?")) for s in (x, y)), word),
     )  # fmt: skip
 
 
@@ -180,7 +197,7 @@ def same_color(scene: Scene, rng: Rng) -> Question | None:
     answer, wrong = _yes_no(x.color == y.color)
     return Question(
         f"Are the {x.shape} and the {y.shape} the same color?", answer, wrong, "same_color", "compare", "attr",
-        (x.id, y.id), (_select(x.shape, x), _select(y.shape, y), ("same color", "", (0, 1))),
+        (x.id, y.id), _join(_find(x.shape, [x]), _find(y.shape, [y]), "same color"),
     )  # fmt: skip
 
 
@@ -192,7 +209,7 @@ def color_of(scene: Scene, rng: Rng) -> Question | None:
     thing = rng.choice(unique)
     return Question(
         f"What color is the {thing.shape}?", thing.color, _others(COLORS, thing.color), "color_of", "query", "attr",
-        (thing.id,), (_select(thing.shape, thing), ("query", "color", (0,))),
+        (thing.id,), _then(_find(thing.shape, [thing]), ("query", "color")),
     )  # fmt: skip
 
 
@@ -204,7 +221,7 @@ def shape_of(scene: Scene, rng: Rng) -> Question | None:
     thing = rng.choice(unique)
     return Question(
         f"What shape is the {thing.color} object?", thing.shape, _others(SHAPES, thing.shape), "shape_of", "query",
-        "cat", (thing.id,), (_select(f"{thing.color} object", thing), ("query", "name", (0,))),
+        "cat", (thing.id,), _then(_find(f"{thing.color} object", [thing]), ("query", "name")),
     )  # fmt: skip
 
 
@@ -216,7 +233,7 @@ def size_of(scene: Scene, rng: Rng) -> Question | None:
     thing, phrase = found
     return Question(
         f"Is the {phrase} small or large?", thing.size, _others(SIZES, thing.size), "size_of", "choose", "attr",
-        (thing.id,), (_select(phrase, thing), ("choose size", "small|large", (0,))),
+        (thing.id,), _then(_find(phrase, [thing]), ("choose size", "small|large")),
     )  # fmt: skip
 
 
@@ -230,7 +247,7 @@ def choose_color(scene: Scene, rng: Rng) -> Question | None:
     x, y = rng.shuffled([thing.color, other])
     return Question(
         f"Is the {thing.shape} {x} or {y}?", thing.color, (other,), "choose_color", "choose", "attr", (thing.id,),
-        (_select(thing.shape, thing), ("choose color", f"{x}|{y}", (0,))),
+        _then(_find(thing.shape, [thing]), ("choose color", f"{x}|{y}")),
     )  # fmt: skip
 
 
@@ -242,7 +259,7 @@ def place_of(scene: Scene, rng: Rng) -> Question | None:
     thing, phrase = found
     return Question(
         f"Where is the {phrase}?", thing.place, _others(PLACES, thing.place), "place_of", "query", "rel",
-        (thing.id,), (_select(phrase, thing), ("query", "hposition", (0,))),
+        (thing.id,), _then(_find(phrase, [thing]), ("query", "position")),
     )  # fmt: skip
 
 
@@ -259,7 +276,7 @@ def related_shape(scene: Scene, rng: Rng) -> Question | None:
             return Question(
                 f"What shape is {relation} the {phrase}?", target.shape, _others(SHAPES, target.shape),
                 "related_shape", "query", "rel", (thing.id, target.id),
-                (_select(phrase, thing), ("relate", f"_,{relation},s ({target.id})", (0,)), ("query", "name", (1,))),
+                _then(_find(phrase, [thing]), ("relate", f"_,{relation},s ({target.id})"), ("query", "name")),
             )  # fmt: skip
     return None
 
@@ -268,17 +285,17 @@ def count(scene: Scene, rng: Rng) -> Question:
     """How many stars / red objects / objects are there?"""
     what = rng.choice(["shape", "color", "all"])
     if what == "shape":
-        shape = rng.choice(scene.things).shape
-        text, things = f"How many {shape}{'e' if shape == 'cross' else ''}s are there?", scene.shaped(shape)
+        phrase = rng.choice(scene.things).shape
+        plural, things = f"{phrase}{'e' if phrase == 'cross' else ''}s", scene.shaped(phrase)
     elif what == "color":
         color = rng.choice(scene.things).color
-        text, things = f"How many {color} objects are there?", scene.colored(color)
+        phrase, plural, things = f"{color} object", f"{color} objects", scene.colored(color)
     else:
-        text, things = "How many objects are there?", list(scene.things)
+        phrase, plural, things = "object", "objects", list(scene.things)
     answer = str(len(things))
     return Question(
-        text, answer, _others(("1", "2", "3", "4", "5"), answer), "count", "query", "obj",
-        tuple(t.id for t in things), (_select(what, things[0]), ("count", "", (0,))),
+        f"How many {plural} are there?", answer, _others(("1", "2", "3", "4", "5"), answer), "count", "query", "obj",
+        tuple(t.id for t in things), _then(_find(phrase, things), ("count", "")),
     )  # fmt: skip
 
 
@@ -321,13 +338,3 @@ def ask(scene: Scene, rng: Rng, number: int, families: tuple[str, ...] | None = 
         if len(questions) == number:
             break
     return list(questions.values())
-
-
-def describe(question: Question, scene: Scene) -> str:
-    """GQA's full answer: a sentence that holds the answer."""
-    if question.answer in ("yes", "no"):
-        return f"{question.answer.capitalize()}."
-    if question.things and question.family in ("color_of", "shape_of", "size_of"):
-        thing = next(t for t in scene.things if t.id == question.things[0])
-        return f"It is a {thing.size} {kind(thing)}."
-    return f"{question.answer.capitalize()}."
