@@ -1,0 +1,145 @@
+"""Readers for the benchmarks' files: JSON, JSON Lines and TSV, read at full speed, complained about exactly.
+
+A file is parsed in one go by the C parser.  Every record is handed out as an `Entry`, which knows where it stands;
+only when something is wrong with it is the file read again to find the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sqeval.data.entry import Entry
+from sqeval.data.locate import line_at_fault
+from sqeval.data.text import read_text, show
+from sqeval.errors import DataError
+
+_LARGEST_FIELD = 2**31 - 1  # a base64 image in one field passes csv's own limit of 128 KiB
+
+
+def read_object(path: Path) -> Entry:
+    """A JSON file that holds one object."""
+    return Entry(_parse(path, dict), path, ())
+
+
+def read_table(path: Path) -> dict[str, Entry]:
+    """A JSON file that holds one object of objects: record by key, in the file's order.
+
+    A key that occurs twice, at any depth, is an error: such files are keyed by id, and JSON would drop the first.
+    """
+    records = {key: Entry(value, path, (key,)) for key, value in _parse(path, dict, unique_keys=True).items()}
+    for key, record in records.items():
+        if type(record.value) is not dict:
+            raise record.error(f"expected an object, found {show(record.value)}", key)
+    return records
+
+
+def read_list(path: Path) -> list[Entry]:
+    """A JSON file that holds a list of objects."""
+    records = [Entry(value, path, (i,)) for i, value in enumerate(_parse(path, list))]
+    for record in records:
+        if type(record.value) is not dict:
+            raise record.error(f"expected an object, found {show(record.value)}")
+    return records
+
+
+def read_lines(path: Path) -> list[Entry]:
+    """A JSON Lines file, an object a line; blank lines are skipped."""
+    records = []
+    decoder = _decoder()
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line or line.isspace():
+            continue
+        value = _decode(line, decoder, path, number)
+        if type(value) is not dict:
+            raise DataError(f"expected an object on every line, found {show(value)}", file=path, line=number)
+        records.append(Entry(value, path, number))
+    return records
+
+
+def read_tsv(path: Path) -> list[Entry]:
+    """A tab-separated file with a header line; every field of its records is a string.
+
+    A field that holds a tab, a double quote or a newline stands in double quotes, as in CSV.
+    """
+    limit = csv.field_size_limit(_LARGEST_FIELD)
+    try:
+        return _tsv_records(path)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def require_unique(keyed: Iterable[tuple[Any, Entry]], field: str) -> None:
+    """Raise DataError about the second record with the same id; `keyed` yields (id, record)."""
+    seen = set()
+    for key, entry in keyed:
+        if key in seen:
+            raise entry.error(f"id {show(key)} occurs twice", field)
+        seen.add(key)
+
+
+def _tsv_records(path: Path) -> list[Entry]:
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", strict=True)
+    records: list[Entry] = []
+    header: list[str] = []
+    line = 1
+    try:
+        for row in rows:
+            if not header:
+                header = row
+                if len(set(header)) < len(header):
+                    raise DataError("two columns have the same name", file=path, line=line)
+            elif row:
+                if len(row) != len(header):
+                    problem = f"expected {len(header)} tab-separated fields, found {len(row)}"
+                    raise DataError(problem, file=path, line=line)
+                records.append(Entry(dict(zip(header, row, strict=True)), path, line))
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"expected tab-separated fields: {error}", file=path, line=line) from None
+    if not header:
+        raise DataError("expected a header line, found an empty file", file=path)
+    return records
+
+
+def _parse(path: Path, kind: type[Any], *, unique_keys: bool = False) -> Any:
+    value = _decode(read_text(path), _decoder(unique_keys), path, None)
+    if type(value) is not kind:
+        expected = "an object { ... }" if kind is dict else "a list [ ... ]"
+        raise DataError(f"expected {expected}, found {show(value)}", file=path, line=1)
+    return value
+
+
+def _decode(text: str, decoder: json.JSONDecoder, path: Path, line: int | None) -> Any:
+    """`line` is the number of the only line in `text`, or None if `text` is the whole file."""
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError as error:
+        what = f"expected JSON: {error.msg} at column {error.colno}" if text.strip() else "expected JSON, found nothing"
+        raise DataError(what, file=path, line=line or error.lineno) from None
+    except RecursionError:
+        problem = "nested too deeply"
+    except ValueError as error:  # numbers of thousands of digits, and what the hooks of `_decoder` refuse
+        problem = str(error)
+    raise DataError(problem, file=path, line=line or line_at_fault(text, decoder))
+
+
+def _decoder(unique_keys: bool = False) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique if unique_keys else None)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a JSON value")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise ValueError(f"key {show(repeated)} occurs twice")
+    return value

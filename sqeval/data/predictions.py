@@ -1,0 +1,135 @@
+"""Files of predictions: the benchmarks' result formats, LLaVA's answer files, and our own samples.
+
+Answers are joined to samples by id. Ids that are missing, unknown or given twice are errors that say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import permutations
+from pathlib import Path
+
+from sqeval.data.entry import Entry
+from sqeval.data.files import read_lines, read_list, require_unique
+from sqeval.data.text import read_text, show
+from sqeval.errors import DataError
+
+Format = tuple[str, str]
+"""(id field, text field)"""
+
+OURS: Format = ("id", "response")
+_SHOWN = 5
+
+
+def read_by_id(
+    path: Path, formats: Sequence[Format], ids: set[str], *, rename: Callable[[str], str] = str
+) -> dict[str, str]:
+    """Response by sample id, from a JSON list of objects or JSON Lines.
+
+    The first record decides which of `formats` (id field, text field) the file has; our own samples.jsonl is always
+    understood. Ids may be strings or integers; `rename` turns the file's id into the sample's. Samples that our
+    own file records as errored have no response and are left out of the result. Raises DataError.
+    """
+    entries = read_records(path)
+    key_field, text_field = _format(path, entries, formats)
+    keyed = [(rename(_key(entry, key_field)), entry) for entry in entries]
+    require_unique(keyed, key_field)
+    require_all(path, [key for key, _ in keyed], ids)
+    ours = (key_field, text_field) == OURS
+    return {
+        key: entry.get(text_field, str) for key, entry in keyed if not (ours and entry.value.get("error") is not None)
+    }
+
+
+def read_in_order(path: Path, parts: Sequence[Sequence[tuple[str, str]]], fields: Format) -> dict[str, str] | None:
+    """Response by sample id from files without ids, whose records repeat the questions in the official order.
+
+    `parts` lists (id, question) of each part of the benchmark; `path` is one file with all parts in any order, or a
+    folder with a file a part. Records are matched to a part by their questions, `fields` names the fields of question
+    and answer. None if the records are of another format. Raises DataError.
+    """
+    question, answer = fields
+    answers: dict[str, str] = {}
+    for file in sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]:
+        entries = read_records(file)
+        if not entries or question not in entries[0].value or answer not in entries[0].value:
+            return None
+        texts = [entry.get(question, str) for entry in entries]
+        chosen = _matching(texts, parts)
+        if chosen is None:
+            raise _mismatch(entries, texts, parts, question)
+        for (key, _), entry in zip(chosen, entries, strict=True):
+            if key in answers:
+                raise entry.error(f"a second answer to {key}", question)
+            answers[key] = entry.get(answer, str)
+    require_all(path, answers, {key for part in parts for key, _ in part})
+    return answers
+
+
+def read_records(path: Path) -> list[Entry]:
+    """The objects of a JSON list or of a JSON Lines file, told apart by the first character."""
+    if not path.is_file():
+        raise DataError("no such file; give a file of predictions", file=path)
+    return read_list(path) if read_text(path).lstrip().startswith("[") else read_lines(path)
+
+
+def require_all(path: Path, given: Iterable[str], wanted: set[str]) -> None:
+    """Raise DataError unless the ids in the file are exactly the samples'."""
+    given = set(given)
+    problems = [
+        f"{len(ids)} {what}: {_some(ids)}"
+        for what, ids in (("samples without a prediction", wanted - given), ("unknown ids", given - wanted))
+        if ids
+    ]
+    if problems:
+        raise DataError(f"expected one prediction for each of {len(wanted)} samples; " + "; ".join(problems), file=path)
+
+
+def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> Format:
+    if not entries:
+        raise DataError("expected predictions, found none", file=path)
+    known = (*formats, OURS)
+    for key_field, text_field in known:
+        if key_field in entries[0].value and text_field in entries[0].value:
+            return key_field, text_field
+    wanted = " or ".join(f"{{{key}, {text}}}" for key, text in known)
+    raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(entries[0].value)}")
+
+
+def _key(entry: Entry, field: str) -> str:
+    value = entry.value.get(field)
+    if type(value) is int or (type(value) is str and value):
+        return str(value)
+    raise entry.error(f"expected an id (a string or an integer), found {show(value)}", field)
+
+
+def _some(ids: set[str]) -> str:
+    first = sorted(ids, key=lambda key: (len(key), key))[:_SHOWN]
+    return ", ".join(first) + (", ..." if len(ids) > _SHOWN else "")
+
+
+def _matching(texts: Sequence[str], parts: Sequence[Sequence[tuple[str, str]]]) -> Sequence[tuple[str, str]] | None:
+    """The samples whose questions are `texts`: one part, or all parts in some order."""
+    candidates = [*parts, *([pair for part in order for pair in part] for order in permutations(parts))]
+    for pairs in candidates:
+        if len(pairs) == len(texts) and all(text == q for text, (_, q) in zip(texts, pairs, strict=True)):
+            return pairs
+    return None
+
+
+def _mismatch(
+    entries: Sequence[Entry], texts: Sequence[str], parts: Sequence[Sequence[tuple[str, str]]], field: str
+) -> DataError:
+    """Why nothing matches, told against the part that agrees for longest."""
+
+    def agreeing(part: Sequence[tuple[str, str]]) -> int:
+        pairs = zip(texts, part, strict=False)
+        return next((i for i, (text, (_, q)) in enumerate(pairs) if text != q), min(len(texts), len(part)))
+
+    best = max(parts, key=agreeing)
+    at = agreeing(best)
+    if at < min(len(texts), len(best)):
+        key, wanted = best[at]
+        return entries[at].error(f"expected the question of {key}, {show(wanted)}, found {show(texts[at])}", field)
+    last = entries[min(at, len(entries) - 1)]
+    return last.error(f"expected {len(best)} answers in the data's order, found {len(texts)}", field)

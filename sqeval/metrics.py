@@ -1,0 +1,54 @@
+"""From scored records to metrics: the helpers that tasks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqeval.records import Record
+from sqeval.stats.metric import Metric
+
+Floats = NDArray[np.float64]
+
+
+def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, name: str | None = None) -> list[Metric]:
+    """The mean of `score` over all records, then over each cell of each tag, the cells in natural order.
+
+    Metrics are called `name` (default: the score's name) and ``name/tag=cell``. Records without a tag are in none of
+    its cells.
+    """
+    name = name or score
+    metrics = [column(name, records, score)]
+    for tag in tags:
+        for cell, members in cells(records, tag).items():
+            metrics.append(column(f"{name}/{tag}={cell}", members, score))
+    return metrics
+
+
+def column(name: str, records: Sequence[Record], score: str) -> Metric:
+    """The mean of `score` over `records`."""
+    return ratio_of_sums(name, records, [score], None)
+
+
+def ratio_of_sums(
+    name: str, records: Sequence[Record], scores: Sequence[str], function: Callable[[Floats], Floats] | None
+) -> Metric:
+    """A metric that is a `function` of the sums of several scores over `records`."""
+    columns = np.array([[r.scores[s] for s in scores] for r in records], dtype=np.float64)
+    ids, clusters = [r.id for r in records], [r.cluster for r in records]
+    return Metric(name, ids, clusters, columns.reshape(len(records), len(scores)), function)
+
+
+def cells(records: Sequence[Record], tag: str) -> Mapping[str, list[Record]]:
+    """Records by the value of `tag`; numbers sort as numbers, before names."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if tag in record.tags:
+            groups.setdefault(record.tags[tag], []).append(record)
+    return {cell: groups[cell] for cell in sorted(groups, key=_natural)}
+
+
+def _natural(cell: str) -> tuple[bool, int, str]:
+    return (False, int(cell), "") if cell.isdecimal() else (True, 0, cell)

@@ -1,0 +1,91 @@
+"""VQA accuracy, to the last digit.
+
+Source: the official evaluator of VQA 2.0 (GT-Vision-Lab/VQA, `vqaEval.py` as of March 2021, the one behind the
+evaluation server). Before 2021 predictions were normalised always; many harnesses still do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqeval.scoring.vqa_tables import ARTICLES, CONTRACTIONS, NUMBERS, PUNCTUATION
+
+_COMMA_IN_NUMBER = re.compile(r"\d,\d")
+_PERIOD = re.compile(r"\.(?!\d)")
+_MAX_PERIODS = 32  # the official code passes the flag re.UNICODE, which is 32, where a count is expected
+_CACHE = 1 << 18
+
+
+def strip(text: str) -> str:
+    """What happens to every answer and prediction: newlines and tabs become spaces, the ends are stripped."""
+    return text.replace("\n", " ").replace("\t", " ").strip()
+
+
+def remove_punctuation(text: str) -> str:
+    """The evaluator's punctuation pass (P).
+
+    A mark is deleted if it touches a space anywhere in the *original* text, or if any number there has a comma
+    between digits; otherwise it becomes a space. Then at most 32 periods that no digit follows are deleted.
+    """
+    out = text
+    deletes_all = _COMMA_IN_NUMBER.search(text) is not None
+    for mark in PUNCTUATION:
+        if mark in text:
+            delete = deletes_all or f"{mark} " in text or f" {mark}" in text
+            out = out.replace(mark, "" if delete else " ")
+    return _PERIOD.sub("", out, count=_MAX_PERIODS)
+
+
+def map_words(text: str) -> str:
+    """The evaluator's word pass (D): lower case, number words to digits, no articles, apostrophes restored."""
+    words = (NUMBERS.get(word, word) for word in text.lower().split())
+    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+
+
+@lru_cache(maxsize=_CACHE)
+def normalize(text: str) -> str:
+    """P, then D, on a stripped text. Not idempotent: of forty periods, 32 go at a time."""
+    return map_words(remove_punctuation(text))
+
+
+def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
+    """Prediction and answers in the form in which they are compared.
+
+    They are normalised only if the stripped answers differ: against ten times ``yes``, ``Yes`` is wrong.
+    """
+    prediction, stripped = strip(prediction), [strip(answer) for answer in answers]
+    if len(set(stripped)) == 1:
+        return prediction, stripped
+    return normalize(prediction), [normalize(answer) for answer in stripped]
+
+
+def accuracy(prediction: str, answers: Sequence[str]) -> float:
+    """Accuracy of one prediction, in 0..1: the mean over annotators of min(1, agreeing *other* annotators / 3).
+
+    `answers` holds an answer an annotator. The official code leaves an annotator out by comparing whole records,
+    which differ in `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
+    """
+    text, others = compared(prediction, answers)
+    return agreement(tuple(answer == text for answer in others))
+
+
+@lru_cache(maxsize=1 << 12)
+def agreement(matches: tuple[bool, ...]) -> float:
+    """Accuracy from who agrees with the prediction.
+
+    Added up from the first annotator to the last in plain floating point, as the official code did under the Python
+    of its day: the result depends on *which* annotators agree, and .6 comes out as .6, .5999..., or .6000...1.
+    """
+    agreeing = sum(matches)
+    total = 0.0
+    for match in matches:
+        total += min(1.0, (agreeing - match) / 3)
+    return total / len(matches)
+
+
+def best_answer(answers: Sequence[str]) -> str:
+    """The annotators' answer that scores highest: the most frequent once compared, the first one among equals."""
+    _, forms = compared("", answers)
+    return answers[max(range(len(forms)), key=lambda i: forms.count(forms[i]))]

@@ -1,0 +1,121 @@
+"""POPE: does the model see objects that are not there?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from sqeval.data.entry import Entry, image_named
+from sqeval.data.files import read_lines, require_unique
+from sqeval.data.predictions import read_by_id, read_in_order
+from sqeval.data.root import DataRoot
+from sqeval.metrics import cells, ratio_of_sums
+from sqeval.model import Settings
+from sqeval.records import Record
+from sqeval.scoring import yesno
+from sqeval.stats.metric import Metric
+from sqeval.task import Sample, Score, Task, WantedFile
+
+CATEGORIES = ("random", "popular", "adversarial")
+MEASURES = {
+    "f1": yesno.f1,
+    "accuracy": yesno.accuracy,
+    "precision": yesno.precision,
+    "recall": yesno.recall,
+    "yes_ratio": yesno.yes_ratio,
+}
+LLAVA_OFFSETS = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}
+"""LLaVA's question file numbers the three categories in one space."""
+
+
+class POPE(Task):
+    """Existence questions about COCO images in three categories, which differ in how absent objects were picked.
+
+    Two data versions are around and both are read: 2,910 random questions (LLaVA's tables) or 3,000 (the current one).
+    """
+
+    name = "pope"
+    version = "1"
+    description = "object hallucination: is there a ... in the image? (random, popular, adversarial)"
+    citation = "Li et al. 2023, Evaluating Object Hallucination in Large Vision-Language Models, EMNLP"
+    primary = "f1_mean"
+    files = (
+        *(WantedFile(f"pope/coco_pope_{category}.json", "RUCAIBox/POPE, output/coco") for category in CATEGORIES),
+        WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),
+    )
+    splits: ClassVar[Mapping[str, str]] = {
+        "random": "3,000 questions on 500 images (2,910 in the version of LLaVA's tables)",
+        "popular": "3,000 questions on the same images",
+        "adversarial": "3,000 questions on the same images",
+    }
+    settings = Settings(max_new_tokens=128)
+
+    def samples(self, root: DataRoot) -> list[Sample]:
+        return [
+            sample
+            for category in CATEGORIES
+            for sample in _category(root, category, read_lines(root.file(f"pope/coco_pope_{category}.json")))
+        ]
+
+    def prompt(self, sample: Sample) -> str:
+        return f"{sample.question}\nAnswer the question using a single word or phrase."
+
+    def gold(self, sample: Sample) -> str:
+        return "Yes" if sample.reference == "yes" else "No"
+
+    def score(self, response: str | None, sample: Sample) -> Score:
+        """The official parser calls an empty answer a yes; it is scored so, and shown as unparsed."""
+        answer = None if response is None else yesno.parse(response)
+        outcome = yesno.outcome(answer, sample.reference)
+        parsed = answer if response and response.strip() else None
+        return Score(parsed, {count: float(count == outcome) for count in yesno.COUNTS})
+
+    def metrics(self, records: Sequence[Record]) -> list[Metric]:
+        pooled = [ratio_of_sums(name, records, yesno.COUNTS, f) for name, f in MEASURES.items()]
+        category = [CATEGORIES.index(record.tags["category"]) for record in records]
+        blocks = yesno.in_block(pooled[0].columns, category, len(CATEGORIES))
+        f1_mean = Metric("f1_mean", pooled[0].ids, pooled[0].clusters, blocks, yesno.mean_f1)
+        by_category = [
+            ratio_of_sums(f"{name}/category={cell}", members, yesno.COUNTS, f)
+            for name, f in MEASURES.items()
+            for cell, members in cells(records, "category").items()
+        ]
+        return [f1_mean, *pooled, *by_category]
+
+    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+        """Also LLaVA's numbers as ids, and the official files of {question, answer} without ids: one file, or a folder
+        with one a category."""
+        ids = {sample.id for sample in samples}
+        in_order = read_in_order(path, [_ordered(samples, c) for c in CATEGORIES], ("question", "answer"))
+        return read_by_id(path, self.predictions, ids, rename=_from_llava) if in_order is None else in_order
+
+
+def _category(root: DataRoot, category: str, entries: Sequence[Entry]) -> list[Sample]:
+    require_unique(((entry.get("question_id", int), entry) for entry in entries), "question_id")
+    return [_sample(root, category, entry) for entry in entries]
+
+
+def _sample(root: DataRoot, category: str, entry: Entry) -> Sample:
+    image = image_named(root, "coco/val2014/{}", entry, "image")
+    return Sample(
+        id=f"{category}/{entry.get('question_id', int)}",
+        image=image,
+        question=entry.get("text", str),
+        reference=entry.one_of("label", ("yes", "no")),
+        cluster=image.key,
+        tags={"category": category},
+    )
+
+
+def _ordered(samples: Sequence[Sample], category: str) -> list[tuple[str, str]]:
+    """(id, question) of the samples of one category."""
+    return [(sample.id, sample.question) for sample in samples if sample.tags["category"] == category]
+
+
+def _from_llava(key: str) -> str:
+    """``10000007`` is ``random/7``; other ids stay as they are."""
+    if not key.isdecimal():
+        return key
+    category, offset = max(((c, o) for c, o in LLAVA_OFFSETS.items() if o < int(key)), key=lambda pair: pair[1])
+    return f"{category}/{int(key) - offset}"
