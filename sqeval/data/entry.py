@@ -34,17 +34,15 @@ class Entry:
         self.value, self.file, self.where = value, file, where
 
     def get(self, name: str, kind: type[T], default: T | None = None) -> T:
-        """Field `name`, which must be a `kind`; with a `default`, a missing or null field is the default.
+        """Field `name`, which must be a `kind` exactly (true and false are no integers).
 
-        An integer is accepted as a float; true and false are no integers.
+        With a `default`, a missing or null field is the default.
         """
         value: Any = self.value.get(name)
-        if type(value) is kind and (kind is not str or is_text(value)):
+        if _is(value, kind):
             return value  # type: ignore[no-any-return]
         if value is None and default is not None:
             return default
-        if kind is float and type(value) is int:
-            return value  # type: ignore[no-any-return]
         found = show(value) if name in self.value else "no such field"
         raise self.error(f"expected {_KINDS[kind]}, found {found}", name)
 
@@ -59,7 +57,7 @@ class Entry:
         """A list field whose every item must be a string."""
         items: list[Any] = self.get(name, list, default)
         for i, item in enumerate(items):
-            if type(item) is not str or not is_text(item):
+            if not _is(item, str):
                 raise self.error(f"expected a string, found {show(item)}", f"{name}[{i}]")
         return items
 
@@ -76,7 +74,7 @@ class Entry:
         values: list[T] = []
         for i, item in enumerate(self.get(name, list)):
             value: Any = item.get(inner) if type(item) is dict else None
-            if type(value) is not kind or (kind is str and not is_text(value)):
+            if not _is(value, kind):
                 value = self._inner(item, name, i).get(inner, kind)
             values.append(value)
         return values
@@ -93,6 +91,10 @@ class Entry:
             field = "".join(f"[{s}]" if isinstance(s, int) else s for s in steps)
             raise entry.error(f"expected an object, found {show(value)}", field)
         return entry
+
+
+def _is(value: Any, kind: type) -> bool:
+    return type(value) is kind and (kind is not str or is_text(value))
 
 
 def image_named(root: DataRoot, pattern: str, entry: Entry, field: str) -> ImageRef:
