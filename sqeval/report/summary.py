@@ -1,0 +1,60 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqeval.report.numbers import NONE, count, half_width, interval, percent
+from sqeval.report.text import plain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+PROBLEMS = ("unparsed", "errored", "truncated")
+"""Counts of metrics.json that say that something went wrong with an answer."""
+
+
+def summary_table(run: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """Primary metric of each task with its interval and speed, then what went wrong; fits 80 columns; q/s is questions a second.
+
+    `run` is run.json and `metrics` maps each task to its metrics.json. A task's questions a second are read from
+    ``run["tasks"][task]["questions_per_second"]``, when it is there. Raises KeyError for a metrics.json without its
+    own primary metric.
+    """
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
+    for heading in ("task", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("score", "95 % interval", "n", "clusters", "q/s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for task, result in metrics.items():
+        primary = result["metrics"][result["primary"]]
+        speed = run.get("tasks", {}).get(task, {}).get("questions_per_second")
+        table.add_row(
+            Text(plain(task), style="cyan"),
+            Text(plain(result["primary"])),
+            Text(f"{percent(primary['value'])} ±{half_width(primary['ci95']):>4}", style="bold"),
+            interval(primary["ci95"]),
+            count(primary["n"]),
+            count(primary["clusters"]),
+            NONE if speed is None else f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}",
+        )
+    return Group(table, *_problems(metrics))
+
+
+def _problems(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """One line a task with unparsed, errored or truncated answers; one line in all if there is none."""
+    from rich.text import Text
+
+    lines = []
+    for task, result in metrics.items():
+        counts = result["counts"]
+        found = [f"{count(counts[name])} {name}" for name in PROBLEMS if counts.get(name)]
+        if found:
+            lines.append(Text(f"{plain(task)}: {', '.join(found)} of {count(counts['n'])}", style="yellow"))
+    return lines or [Text("No answer was unparsed, errored or truncated.", style="dim")]

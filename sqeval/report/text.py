@@ -1,0 +1,30 @@
+"""Text from models and data, made harmless for the place where it is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()<>|~#!&$"})
+
+
+def plain(text: str, limit: int | None = None) -> str:
+    """One line without control characters (no escape sequences in a terminal); cut to `limit` characters."""
+    kept = "".join(" " if char.isspace() else char for char in text if char.isspace() or _printable(char))
+    line = " ".join(kept.split())
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def markdown(text: str, limit: int | None = None) -> str:
+    """`plain` with everything escaped that Markdown (or HTML in Markdown) would act on, table bars included."""
+    return plain(text, limit).translate(_MARKDOWN)
+
+
+def spreadsheet(text: str) -> str:
+    """`plain` that no spreadsheet takes for a formula."""
+    line = plain(text)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
+def _printable(char: str) -> bool:
+    # Cc: control; Cf: invisible formatting, such as marks that turn the direction of text; Cs: lone surrogates.
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"}
