@@ -56,6 +56,23 @@ def captions(scene: Scene) -> list[str]:
     ]
 
 
+def more_captions(scene: Scene) -> list[str]:
+    """Five further captions, for benchmarks that have ten."""
+    rng = Rng("more captions", scene.seed)
+    ground = f"on {a(scene.background)} background"
+    plain = [a(kind(t)) for t in scene.things]
+    sized = [a(f"{t.size} {kind(t)}") for t in scene.things]
+    placed = [f"{a(kind(t))} at the {t.place}" for t in scene.things]
+    verb = "is" if len(scene.things) == 1 else "are"
+    return [
+        full_caption(scene),
+        f"{listed(rng.shuffled(plain))} {ground}.".capitalize(),
+        f"There {verb} {listed(sized)} {ground}.",
+        f"{listed(rng.shuffled(placed))} {ground}.".capitalize(),
+        f"A picture of {listed(rng.shuffled(sized))}.",
+    ]
+
+
 def brief_caption(scene: Scene) -> str:
     """The caption that instruction tuning gives as the answer to a request for a brief description."""
     return captions(scene)[0]

@@ -36,7 +36,7 @@ def write_gqa(root: Path, scenes: Sequence[Scene]) -> None:
     for number, scene in enumerate(scenes, 1):
         image = f"n{900_000 + number}"
         write_picture(root / "gqa" / "images" / f"{image}.png", scene)
-        graphs[image] = _graph(scene)
+        graphs[image] = scene_graph(scene)
         questions = ask(scene, Rng("gqa", scene.seed), QUESTIONS)
         ids = [f"{number:05d}{k:02d}" for k in range(len(questions))]
         follows = entailments(questions)
@@ -104,7 +104,7 @@ def _choices(entries: dict[str, dict[str, Any]], wrong: dict[str, tuple[str, ...
     return choices
 
 
-def _graph(scene: Scene) -> dict[str, Any]:
+def scene_graph(scene: Scene) -> dict[str, Any]:
     """The scene graph: boxes in pixels, attributes, and every relation that holds. `location` is the background."""
     return {
         "width": SIDE,
