@@ -85,6 +85,8 @@ def _print(checks: Sequence[TaskCheck], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from sqeval.report.text import plain
+
     table = Table("task", "state", box=None, header_style="bold")
     table.add_column("questions", justify="right")
     table.add_column("images", justify="right")
@@ -96,7 +98,7 @@ def _print(checks: Sequence[TaskCheck], console: Console) -> None:
     console.print(table)
     for check in checks:
         for line in problems(check):
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(plain(line)), soft_wrap=True)
 
 
 def _state(check: TaskCheck) -> tuple[str, str]:

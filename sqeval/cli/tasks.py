@@ -48,6 +48,7 @@ def show(
 
     from sqeval.data.root import resolve_root
     from sqeval.registry import get_task
+    from sqeval.report.text import plain
 
     task = get_task(name)
     console = Console()
@@ -59,9 +60,10 @@ def show(
     samples = task.samples(root)
     console.print(_sizes(root, samples))
     for sample in _spread(samples, PROMPTS_SHOWN):
-        body = Text.assemble(task.prompt(sample), ("\n\nscores best: ", "dim"), (task.gold(sample), "green"))
-        image = sample.image.key if sample.image else "no image"
-        console.print(Panel(body, title=Text(f"{sample.id} · {image}"), title_align="left"))
+        prompt = "\n".join(plain(line) for line in task.prompt(sample).split("\n"))
+        body = Text.assemble(prompt, ("\n\nscores best: ", "dim"), (plain(task.gold(sample)), "green"))
+        title = Text(plain(f"{sample.id} · {sample.image.key if sample.image else 'no image'}"))
+        console.print(Panel(body, title=title, title_align="left"))
 
 
 def _facts(task: Task) -> RenderableType:
