@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from sqeval_tasks.pope import POPE
 
 from sqeval.data.check import check_task
 from sqeval.data.root import DataRoot
+from sqeval_tasks.pope import POPE
 
 CATEGORIES = ("random", "popular", "adversarial")
 NAMES = [f"COCO_val2014_{i:012d}.jpg" for i in range(1, 4)]
