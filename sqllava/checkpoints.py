@@ -41,7 +41,7 @@ def packaged() -> list[str]:
 
 
 def resolve(checkpoint: str | Path) -> Path:
-    """The folder of a packaged name or a path.
+    """The folder of a packaged name or a path; a local folder that has a packaged name is reached as ``./mini``.
 
     Raises CheckpointError for anything that is not a folder with a readable ``config.json`` of model type ``sqllava``.
     """

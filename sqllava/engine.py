@@ -21,8 +21,8 @@ from sqllava.conversation import template as find_template
 from sqllava.decoding import Row, decode
 from sqllava.sampling import Sampling
 
-BATCH_TOKENS = 16384
-"""Prompt and answer tokens of a batch, padding included, unless the user says otherwise."""
+BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
+"""Prompt and answer tokens of a batch, padding included, by device: small ones stay in a CPU's caches."""
 WINDOW_ROWS = 1024
 WINDOW_IMAGES = 128
 """Rows are sorted by length within a window of so many rows or images; features of its images are held in memory."""
@@ -84,7 +84,7 @@ class Engine:
         self.model = model
         self.processor = processor
         self.template = find_template(template or model.config.conversation_template)
-        self.batch_tokens = batch_tokens or BATCH_TOKENS
+        self.batch_tokens = batch_tokens or BATCH_TOKENS.get(model.device.type, 4096)
 
     def generate(
         self,

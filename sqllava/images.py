@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from transformers import AutoImageProcessor, BatchFeature
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.processing_utils import ImagesKwargs
 
 from sqllava.config import SqLlavaConfig
+from sqllava.errors import SqLlavaError
 
 MEAN_COLOUR = (122, 116, 104)
 """CLIP's mean pixel (0.48145466, 0.4578275, 0.40821073) × 255, rounded down."""
+
+MAX_PIXELS = 178_956_970
+"""Larger images are refused: Pillow's limit against decompression bombs, twice its warning."""
+
+
+def open_image(file: Path) -> Image.Image:
+    """Decode a file to RGB. Raises SqLlavaError if it is missing, no image, damaged or too large."""
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS} pixels")
+            return image.convert("RGB")
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged files
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SqLlavaError(f"image {file} cannot be opened: {reason}") from None
 
 
 def pad_to_square(image_CHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
