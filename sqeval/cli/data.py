@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from sqeval.data.check import TaskCheck
     from sqeval.data.root import DataRoot
+    from sqeval.task import Task
 
 app = typer.Typer(help="Check a data folder, or generate the mini suite.", no_args_is_help=True, add_completion=False)
 
@@ -37,11 +38,10 @@ def check(
 
     from sqeval.data.root import resolve_root
     from sqeval.errors import EXIT_BAD_INPUT
-    from sqeval.registry import task_names
+    from sqeval.registry import parse_tasks
 
     root, console = resolve_root(data), Console()
-    names = list(task_names()) if tasks in (None, "all") else [name.strip() for name in (tasks or "").split(",")]
-    checks = _check(names, root, decode, console)
+    checks = _check(parse_tasks(tasks or "all"), root, decode, console)
     _print(checks, console)
     ready = [check.ready for check in checks]
     if not (any(ready) if tasks is None else all(ready)):
@@ -62,12 +62,10 @@ def prepare(name: Annotated[str, typer.Argument(help="`mini`, the one suite that
     print(ensure_mini())
 
 
-def _check(names: Sequence[str], root: DataRoot, decode: bool, console: Console) -> list[TaskCheck]:
+def _check(tasks: Sequence[Task], root: DataRoot, decode: bool, console: Console) -> list[TaskCheck]:
     """Check each task under a line that says which, and how many of its images are left."""
     from sqeval.data.check import check_task
-    from sqeval.registry import get_task
 
-    tasks = [get_task(name) for name in names]
     checks = []
     with console.status("") as status:
         for task in tasks:

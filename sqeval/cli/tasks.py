@@ -23,13 +23,20 @@ def list_tasks() -> None:
     """One line for each installed benchmark."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from sqeval.errors import UserError
     from sqeval.registry import get_task, task_names
+    from sqeval.report.text import plain
 
     table = Table("task", "version", "primary metric", "what it measures", box=None, header_style="bold")
     for name in task_names():
-        task = get_task(name)
-        table.add_row(name, task.version, task.primary, task.description)
+        try:
+            task = get_task(name)
+        except UserError as error:  # one broken plugin must not hide the others
+            table.add_row(name, "", "", Text(plain(str(error)), style="red"))
+        else:
+            table.add_row(name, *(Text(plain(text)) for text in (task.version, task.primary, task.description)))
     Console().print(table)
 
 
