@@ -41,6 +41,12 @@ def ratio_of_sums(
     return Metric(name, ids, clusters, columns.reshape(len(records), len(scores)), function)
 
 
+def ratio(sums: Floats) -> Floats:
+    """The first sum over the second, 0 where the second is 0: (..., 2) to (...)."""
+    above, below = sums[..., 0], sums[..., 1]
+    return np.divide(above, below, out=np.zeros(below.shape), where=below != 0)
+
+
 def cells(records: Sequence[Record], tag: str) -> Mapping[str, list[Record]]:
     """Records by the value of `tag`; numbers sort as numbers, before names."""
     groups: dict[str, list[Record]] = {}

@@ -94,7 +94,7 @@ class Entry:
 
 
 def _is(value: Any, kind: type) -> bool:
-    return type(value) is kind and (kind is not str or is_text(value))
+    return type(value) is kind and not (isinstance(value, str) and not is_text(value))
 
 
 def image_named(root: DataRoot, pattern: str, entry: Entry, field: str) -> ImageRef:

@@ -21,9 +21,9 @@ from sqeval.errors import DataError
 _LARGEST_FIELD = 2**31 - 1  # a base64 image in one field passes csv's own limit of 128 KiB
 
 
-def read_object(path: Path) -> Entry:
-    """A JSON file that holds one object."""
-    return Entry(_parse(path, dict), path, ())
+def read_object(path: Path, *, unique_keys: bool = False) -> Entry:
+    """A JSON file that holds one object. `unique_keys` refuses a key that occurs twice, at any depth."""
+    return Entry(_parse(path, dict, unique_keys=unique_keys), path, ())
 
 
 def read_table(path: Path) -> dict[str, Entry]:

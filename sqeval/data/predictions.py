@@ -5,15 +5,18 @@ Answers are joined to samples by id. Ids that are missing, unknown or given twic
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
 from pathlib import Path
+from typing import TypeVar
 
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_lines, read_list, require_unique
+from sqeval.data.files import read_lines, read_list, read_object, require_unique
 from sqeval.data.text import read_text, show
 from sqeval.errors import DataError
 
+T = TypeVar("T")
 Format = tuple[str, str]
 """(id field, text field)"""
 
@@ -66,6 +69,18 @@ def read_in_order(path: Path, parts: Sequence[Sequence[tuple[str, str]]], fields
     return answers
 
 
+def read_by_key(path: Path, field: str, kind: type[T], ids: set[str]) -> dict[str, T] | None:
+    """Value by sample id from one JSON object whose `field` maps ids to values of a `kind`: ``{"results": {id: 3}}``.
+
+    None if the file is of another format. Raises DataError.
+    """
+    if not _is_object_with(path, field):
+        return None
+    values = read_object(path, unique_keys=True).entry(field)
+    require_all(path, values.value, ids)
+    return {key: values.get(key, kind) for key in values.value}
+
+
 def read_records(path: Path) -> list[Entry]:
     """The objects of a JSON list or of a JSON Lines file, told apart by the first character."""
     if not path.is_file():
@@ -83,6 +98,16 @@ def require_all(path: Path, given: Iterable[str], wanted: set[str]) -> None:
     ]
     if problems:
         raise DataError(f"expected one prediction for each of {len(wanted)} samples; " + "; ".join(problems), file=path)
+
+
+def _is_object_with(path: Path, field: str) -> bool:
+    """Whether the file starts as one JSON object that may have `field`, rather than as a list or as JSON Lines."""
+    text = read_text(path).lstrip() if path.is_file() else ""
+    try:
+        first = json.loads(text.partition("\n")[0])
+    except (ValueError, RecursionError):  # an object that goes on after the first line
+        return text.startswith("{") and f'"{field}"' in text
+    return isinstance(first, dict) and field in first
 
 
 def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> Format:

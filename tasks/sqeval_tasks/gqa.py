@@ -1,0 +1,124 @@
+"""GQA: compositional questions about images, generated from scene graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from sqeval.data.entry import Entry, image_named
+from sqeval.data.files import read_table
+from sqeval.data.root import DataRoot
+from sqeval.metrics import column, means, ratio, ratio_of_sums
+from sqeval.model import Settings
+from sqeval.records import Record
+from sqeval.scoring import gqa
+from sqeval.stats.metric import Metric
+from sqeval.task import Sample, Score, Task, WantedFile
+
+QUESTIONS = "gqa/testdev_balanced_questions.json"
+CHOICES = "gqa/testdev_balanced_choices.json"
+SOURCE = "cs.stanford.edu/people/dorarad/gqa, questions 1.2"
+
+
+class GQA(Task):
+    """The balanced questions of testdev. Unbalanced ones in the file are asked too, but count for consistency only."""
+
+    name = "gqa"
+    version = "1"
+    description = "compositional visual questions with exact-match answers"
+    citation = "Hudson and Manning 2019, GQA: A New Dataset for Real-World Visual Reasoning, CVPR"
+    primary = "accuracy"
+    files = (
+        WantedFile(QUESTIONS, SOURCE),
+        WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False),
+        WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images"),
+    )
+    splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}
+    settings = Settings(max_new_tokens=128)
+    predictions = (("questionId", "prediction"), ("question_id", "text"))
+
+    def samples(self, root: DataRoot) -> list[Sample]:
+        found = root.find(CHOICES)
+        choices = None if found is None else read_table(found)
+        questions = read_table(root.file(QUESTIONS))
+        return [_sample(root, key, question, choices) for key, question in questions.items()]
+
+    def prompt(self, sample: Sample) -> str:
+        return f"{sample.question}\nAnswer the question using a single word or phrase."
+
+    def gold(self, sample: Sample) -> str:
+        return str(sample.reference["answer"])
+
+    def score(self, response: str | None, sample: Sample) -> Score:
+        answer = None if response is None else gqa.normalize(response)
+        values = {"accuracy": float(answer == sample.reference["answer"])}
+        for name in ("valid", "plausible"):
+            if name in sample.metadata:
+                values[name] = float(answer in sample.metadata[name])
+        return Score(answer if response and response.strip() else None, values)
+
+    def metrics(self, records: Sequence[Record]) -> list[Metric]:
+        balanced = [record for record in records if record.reference["balanced"]]
+        accuracy, *breakdown = means(balanced, "accuracy", ["structural", "semantic", "steps", "words"])
+        open_ended = [record for record in balanced if record.tags["structural"] == "query"]
+        binary = [record for record in balanced if record.tags["structural"] != "query"]
+        found = [accuracy, column("binary", binary, "accuracy"), column("open", open_ended, "accuracy")]
+        found += _consistency(records, balanced)
+        for name, score in (("validity", "valid"), ("plausibility", "plausible")):
+            if balanced and all(score in record.scores for record in balanced):
+                found.append(column(name, balanced, score))
+        return [*found, *_distribution(balanced), *breakdown]
+
+
+def _sample(root: DataRoot, key: str, entry: Entry, choices: Mapping[str, Entry] | None) -> Sample:
+    image = image_named(root, "gqa/images/{}.jpg", entry, "imageId")
+    question, types = entry.get("question", str), entry.entry("types")
+    reference: dict[str, Any] = {
+        "answer": entry.get("answer", str),
+        "balanced": entry.get("isBalanced", bool),
+        "group": entry.entry("groups").get("global", str, "") or None,
+        "entailed": [other for other in entry.strings("entailed") if other != key],
+    }
+    program = entry.entries("semantic")
+    tags = {
+        "structural": types.get("structural", str),
+        "semantic": types.get("semantic", str),
+        "steps": str(gqa.steps((step.get("operation", str), step.get("argument", str)) for step in program)),
+        "words": str(len(question.split())),
+    }
+    metadata: dict[str, frozenset[str]] = {}
+    if choices is not None:
+        if key not in choices:
+            raise entry.error(f"question {key} is not in {CHOICES}")
+        detailed = types.get("detailed", str)
+        for name in ("valid", "plausible"):
+            metadata[name] = gqa.acceptable(choices[key].strings(name), detailed)
+    return Sample(key, image, question, reference, image.key, tags, metadata)
+
+
+def _consistency(records: Sequence[Record], balanced: Sequence[Record]) -> list[Metric]:
+    """Only where every entailed question was asked: testdev's balanced file alone leaves most of them out."""
+    correct = {record.id: record.scores["accuracy"] for record in records}
+    entailed = {record.id: record.reference["entailed"] for record in balanced}
+    if not any(entailed.values()) or any(other not in correct for others in entailed.values() for other in others):
+        return []
+    values = gqa.consistency(correct, entailed)
+    scored = [
+        record.with_scores({"consistency": values.get(record.id, 0.0), "counts": float(record.id in values)})
+        for record in balanced
+    ]
+    return [ratio_of_sums("consistency", scored, ["consistency", "counts"], ratio)]
+
+
+def _distribution(balanced: Sequence[Record]) -> list[Metric]:
+    """A unit is an image: counts of thousands of answers would be too wide a row for every question."""
+    grouped = [record for record in balanced if record.reference["group"] is not None]
+    if not grouped:
+        return []
+    images, counts, function = gqa.distribution(
+        [record.reference["group"] for record in grouped],
+        [record.reference["answer"] for record in grouped],
+        [record.parsed for record in grouped],
+        [record.cluster for record in grouped],
+    )
+    return [Metric("distribution", images, images, counts, function, higher_is_better=False)]
