@@ -17,7 +17,7 @@ PROBLEMS = ("unparsed", "errored", "truncated")
 
 
 def summary_table(run: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    """Primary metric of each task with its interval and speed, then what went wrong; fits 80 columns; q/s is questions a second.
+    """Primary metric of each task with its interval and speed, then what went wrong; fits 80 columns.
 
     `run` is run.json and `metrics` maps each task to its metrics.json. A task's questions a second are read from
     ``run["tasks"][task]["questions_per_second"]``, when it is there. Raises KeyError for a metrics.json without its

@@ -80,7 +80,7 @@ def difference(
             spread = mean_spread((after - before)[:, 0], codes, clusters, level)
             correlation = _correlation(before[:, 0], after[:, 0])
         else:
-            spread = bootstrap_spread(change(bootstrap_sums(sums, replicates=replicates, seed=seed)), level)
+            spread = bootstrap_spread(change(bootstrap_sums(sums, replicates=replicates, seed=seed)), clusters, level)
         p = _pvalue(value, spread.stderr, sums[:, :width], sums[:, width:], value_of, seed)
     return Difference(
         base=float(value_of(total[:width])),

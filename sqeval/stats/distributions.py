@@ -28,7 +28,8 @@ def t_cdf(t: float, df: float) -> float:
         return normal_cdf(t)
     if math.isinf(t):
         return 0.0 if t < 0 else 1.0
-    tail = 0.5 * _incomplete_beta(df / (df + t * t), df / 2, 0.5)
+    square = t * t
+    tail = 0.5 * _incomplete_beta(df / (df + square), square / (df + square), df / 2, 0.5)
     return tail if t < 0 else 1.0 - tail
 
 
@@ -61,13 +62,13 @@ def _t_density(t: float, df: float) -> float:
     return math.exp(log_constant - (df + 1) / 2 * math.log1p(t * t / df))
 
 
-def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """Regularised incomplete beta function I_x(a, b)."""
-    if x <= 0 or x >= 1:
+def _incomplete_beta(x: float, y: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function I_x(a, b); `y` is 1 - x, given because x may round to 1."""
+    if x <= 0 or y <= 0:
         return 0.0 if x <= 0 else 1.0
     if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly, use the mirror image
-        return 1.0 - _incomplete_beta(1 - x, b, a)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+        return 1.0 - _incomplete_beta(y, x, b, a)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(y)
     return math.exp(log_front) * _beta_fraction(x, a, b) / a
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqeval.stats.clusters import bootstrap_sums, cluster_codes, cluster_sums, evaluator
-from sqeval.stats.distributions import t_quantile
+from sqeval.stats.distributions import normal_cdf, t_quantile
 from sqeval.stats.metric import Floats, Metric
 
 
@@ -58,8 +58,7 @@ def estimate(metric: Metric, *, replicates: int = 1000, seed: int = 0, level: fl
     """Value, clustered standard error and interval of `metric`.
 
     A mean has the closed form of Miller 2024 (arXiv 2411.00640), eq. 4, with the CR1 factor C/(C-1) and Student's t
-    with C-1 degrees of freedom. A function of sums has a bootstrap over clusters: the standard error is the standard
-    deviation of the replicates, the interval their percentiles.
+    with C-1 degrees of freedom. A function of sums has a bootstrap over clusters (`bootstrap_spread`).
     """
     n = len(metric.ids)
     codes, clusters = cluster_codes(metric.clusters)
@@ -73,7 +72,7 @@ def estimate(metric: Metric, *, replicates: int = 1000, seed: int = 0, level: fl
         spread = mean_spread(metric.columns[:, 0], codes, clusters, level)
     else:
         drawn = evaluator(metric, n)(bootstrap_sums(sums, replicates=replicates, seed=seed))
-        spread = bootstrap_spread(drawn, level)
+        spread = bootstrap_spread(drawn, clusters, level)
     return Estimate(value, spread.stderr, spread.low, spread.high, n, clusters, spread.design_effect)
 
 
@@ -98,10 +97,17 @@ def mean_spread(values: Floats, codes: NDArray[np.intp], clusters: int, level: f
     return Spread(stderr, center - margin, center + margin, variance / plain if plain > 0 else None)
 
 
-def bootstrap_spread(drawn: Floats, level: float) -> Spread:
-    """Standard deviation and percentiles of bootstrap replicates, (R,); those without a value are left out."""
+def bootstrap_spread(drawn: Floats, clusters: int, level: float) -> Spread:
+    """Standard error and interval from bootstrap replicates, (R,); those without a value are left out.
+
+    The standard error is the replicates' standard deviation (never divided by the root of R). It and the percentiles
+    are widened for few clusters as the closed form is, by C/(C-1) and Student's t: the expanded percentile interval
+    of Hesterberg 2015 (The American Statistician 69:4).
+    """
     known = drawn[~np.isnan(drawn)]
     if len(known) < 2:
         return Spread(None, None, None, None)
-    low, high = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
-    return Spread(float(known.std(ddof=1)), float(low), float(high), None)
+    widening = math.sqrt(clusters / (clusters - 1))
+    tail = normal_cdf(-widening * t_quantile(0.5 + level / 2, clusters - 1))
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return Spread(float(known.std(ddof=1)) * widening, float(low), float(high), None)
