@@ -33,7 +33,10 @@ class Rng:
 
     def weighted(self, items: Sequence[T], weights: Sequence[float]) -> T:
         """One item with probability proportional to its weight."""
-        point = self._random.random() * sum(weights)
+        total = 0.0
+        for weight in weights:  # not sum(), which rounds differently since Python 3.12
+            total += weight
+        point = self._random.random() * total
         for item, weight in zip(items, weights, strict=True):
             point -= weight
             if point < 0:
