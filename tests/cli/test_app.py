@@ -14,7 +14,7 @@ from sqeval.errors import DataError, IncompleteError, UserError
 
 
 def run(*arguments: str) -> Any:
-    return CliRunner().invoke(module.app, list(arguments))
+    return CliRunner().invoke(module.app, list(arguments), prog_name="sqeval")
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""Every command that README and docs show is accepted; those that can be typed as they stand are run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+LIMIT = "20"
+
+
+def commands(page: Path, prompt: str) -> list[str]:
+    """Lines of the console blocks that start with `prompt`, without their comments."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line.removeprefix(prompt) for line in lines if line.startswith(prompt)]
+
+
+RUNNABLE = commands(REPOSITORY / "README.md", "$ ")
+SHOWN = sorted({line for page in PAGES for line in commands(page, "$ ") + commands(page, "sqeval ")})
+
+
+def shortened(arguments: list[str]) -> list[str]:
+    """The same command on few questions."""
+    if arguments[1] != "run":
+        return arguments
+    if "--limit" in arguments:
+        arguments[arguments.index("--limit") + 1] = LIMIT
+        return arguments
+    return [*arguments, "--limit", LIMIT]
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_is_accepted(line: str) -> None:
+    """Options and arguments are those of the command; nothing is run."""
+    from sqeval.cli.app import app
+
+    arguments = shlex.split(line)
+    arguments = arguments[1:] if arguments[0] == "sqeval" else arguments
+    group: Any = typer.main.get_command(app)
+    context = group.make_context("sqeval", list(arguments))
+    while hasattr(group, "resolve_command"):
+        name, group, arguments = group.resolve_command(context, arguments)
+        context = group.make_context(name, list(arguments), parent=context)
+
+
+def test_the_readme_s_commands_run_in_order(tmp_path: Path) -> None:
+    assert RUNNABLE
+    for line in RUNNABLE:
+        arguments = shortened(shlex.split(line))
+        command = [str(Path(sys.executable).with_name(arguments[0])), *arguments[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text("utf-8"))
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_readme_opens_with_two_commands() -> None:
+    lines = (REPOSITORY / "README.md").read_text("utf-8").splitlines()
+    opening = [line.split("#")[0].strip() for line in lines[1:6] if line.startswith("    ")]
+    assert opening == ["make demo", "make test"]
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)`", page.read_text("utf-8"))}
+    assert named <= targets
