@@ -1,6 +1,6 @@
 """Configuration of SQ-LLaVA: LLaVA's, and what differs."""
 
-from __future__ import annotations
+# Annotations must be evaluated here: the strict dataclass checks values against them, and skips those it cannot read.
 
 from typing import Any, Literal
 
