@@ -84,6 +84,8 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def _tokens(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """For each text its tokens and the character each starts at, -1 for those that stand for no text."""
+        if not texts:
+            return []
         split = [text.split(IMAGE) for text in texts]
         # Prompts share most of their pieces (system text and role before the image): each is tokenized once.
         pieces = list(dict.fromkeys(piece for pieces in split for piece in pieces))
