@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from sqeval.scoring import choice
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sqeval.scoring import vqa
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "vqa_norm_cases.json").read_text())

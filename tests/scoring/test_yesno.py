@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from sqeval.scoring import yesno
 
 GOLDEN = Path(__file__).parents[1] / "golden"

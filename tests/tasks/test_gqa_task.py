@@ -1,0 +1,107 @@
+"""GQA: the official script's output on a toy set that exercises every measure, to twelve decimals."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from answering import answered, data_root, values, write_json
+
+from sqeval.errors import DataError
+from sqeval.task import Sample
+from sqeval_tasks.gqa import CHOICES, GQA, QUESTIONS
+
+TASK = GQA()
+GOLDEN = Path(__file__).parents[1] / "golden"
+NAMES = {"structural type": "structural", "semantic type": "semantic", "steps number": "steps", "words number": "words"}
+
+
+def toy(root: Path, *, choices: bool) -> list[Sample]:
+    (root / "gqa").mkdir()
+    shutil.copy(GOLDEN / "gqa_toy_questions.json", root / QUESTIONS)
+    if choices:
+        shutil.copy(GOLDEN / "gqa_toy_choices.json", root / CHOICES)
+    return TASK.samples(data_root(root))
+
+
+def expected(name: str) -> dict[str, float]:
+    """The official script's printed numbers by our metrics' names, as fractions; counts are checked elsewhere."""
+    found: dict[str, float] = {}
+    prefix = ""
+    for line in (GOLDEN / name).read_text().splitlines():
+        if line.startswith("Accuracy / "):
+            prefix = f"accuracy/{NAMES[line.removeprefix('Accuracy / ').rstrip(':')]}="
+        elif match := re.match(r"\s*([\w]+): ([\d.]+)(%?)", line):
+            key = prefix + match[1] if prefix else match[1].lower()
+            found[key] = float(match[2]) / (100 if match[3] else 1)
+    return found
+
+
+def found_on_toy(root: Path, *, choices: bool) -> dict[str, float]:
+    samples = toy(root, choices=choices)
+    predictions = TASK.read_predictions(GOLDEN / "gqa_toy_predictions.json", samples)
+    return values(TASK, answered(TASK, samples, lambda sample: predictions[sample.id]))
+
+
+def test_every_number_of_the_official_script(tmp_path: Path) -> None:
+    want = expected("gqa_toy_expected_full.txt")
+    del want["grounding"]  # needs attention maps, which no prediction file holds
+    found = found_on_toy(tmp_path, choices=True)
+    assert found.keys() == want.keys()
+    assert {key: f"{value:.12f}" for key, value in found.items() if abs(value - want[key]) > 5e-13} == {}
+
+
+def test_without_choices_there_is_no_validity(tmp_path: Path) -> None:
+    want = expected("gqa_toy_expected_llava_mode.txt")
+    found = found_on_toy(tmp_path, choices=False)
+    assert found.keys() - want.keys() == {"consistency"}
+    assert want.keys() - found.keys() == {"validity", "plausibility"}
+    assert {key: value for key, value in found.items() if key in want and abs(value - want[key]) > 5e-13} == {}
+
+
+def test_no_consistency_unless_all_entailed_questions_were_asked(tmp_path: Path) -> None:
+    samples = toy(tmp_path, choices=False)
+    balanced = [sample for sample in samples if sample.reference["balanced"]]
+    assert 0 < len(balanced) < len(samples)
+    found = values(TASK, answered(TASK, balanced, TASK.gold))
+    assert "consistency" not in found
+    assert found["accuracy"] == 1.0
+
+
+def test_sample_prompt_and_leading_zeros(tmp_path: Path) -> None:
+    questions = json.loads((GOLDEN / "gqa_toy_questions.json").read_text())
+    write_json(tmp_path, QUESTIONS, {"0042": questions["1001"]})
+    (sample,) = TASK.samples(data_root(tmp_path))
+    assert sample.id == "0042"
+    assert sample.cluster == "gqa/images/n1.jpg"
+    assert TASK.prompt(sample) == "Is it overcast?\nAnswer the question using a single word or phrase."
+    assert TASK.score("No.", sample).values == {"accuracy": 1.0}
+    assert TASK.score("no ", sample).values == {"accuracy": 0.0}
+    assert TASK.score("", sample).parsed is None
+
+
+@pytest.mark.parametrize(
+    ("change", "expected_error"),
+    [
+        ({"answer": 3}, r"questions.json:2: answer: expected a string, found 3"),
+        ({"isBalanced": "yes"}, r":2: isBalanced: expected true or false"),
+        ({"types": []}, r":2: types: expected an object, found \[\]"),
+        ({"semantic": [{"operation": "select", "argument": 1}]}, r":\d+: argument: expected a string, found 1"),
+        ({"entailed": ["1002", 4]}, r":2: entailed\[1\]: expected a string, found 4"),
+    ],
+)
+def test_malformed_records(tmp_path: Path, change: dict[str, object], expected_error: str) -> None:
+    questions = json.loads((GOLDEN / "gqa_toy_questions.json").read_text())
+    write_json(tmp_path, QUESTIONS, {"1001": {**questions["1001"], **change}})
+    with pytest.raises(DataError, match=expected_error):
+        TASK.samples(data_root(tmp_path))
+
+
+def test_choices_must_cover_the_questions(tmp_path: Path) -> None:
+    toy(tmp_path, choices=True)
+    write_json(tmp_path, CHOICES, {"1001": {"valid": ["no"], "plausible": ["no"]}})
+    with pytest.raises(DataError, match=r"question 1002 is not in gqa/testdev_balanced_choices.json"):
+        TASK.samples(data_root(tmp_path))
