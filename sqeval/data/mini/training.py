@@ -37,7 +37,13 @@ def build_training(root: Path, scenes: int = SCENES) -> None:
         scene = sample_scene("train", i)
         name = f"coco/train2014/COCO_train2014_{i + 1:012d}.png"
         (root / name).write_bytes(png(draw(scene)))
-        regions.append({"image": name, "regions": [_region(scene, k) for k in range(len(scene.things))]})
+        regions.append(
+            {
+                "image": name,
+                "labels": {"background": scene.background},
+                "regions": [_region(scene, k) for k in range(len(scene.things))],
+            }
+        )
         alignment.append(to_llava(f"a{i}", name, [("", full_caption(scene))]))
         for k in range(CONVERSATIONS):
             instruct.append(to_llava(f"i{i}-{k}", name, conversation(scene, k)))
@@ -53,5 +59,5 @@ def _region(scene: Scene, index: int) -> dict[str, Any]:
     r = RADIUS[thing.size]
     return {
         "box": [thing.x - r, thing.y - r, 2 * r, 2 * r],
-        "labels": {"shape": thing.shape, "color": thing.color, "size": thing.size},
+        "labels": {"shape": thing.shape, "color": thing.color, "size": thing.size, "place": thing.place},
     }
