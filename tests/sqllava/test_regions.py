@@ -1,0 +1,58 @@
+"""The vision tower's pretraining: which patch shows what, and a rescaling that changes nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny_sqllava as tiny
+import torch
+
+from sqllava.data import TrainingDataError
+from sqllava.regions import RegionHeads, read_regions, rescale_residual_stream
+
+
+def test_a_patch_belongs_to_the_region_that_covers_most_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "regions.json"
+    regions = [
+        {"box": [0, 0, 12, 10], "labels": {"shape": "star"}},
+        {"box": [10, 0, 10, 10], "labels": {"shape": "ring"}},
+    ]
+    path.write_text(json.dumps([{"image": "x.png", "labels": {"ground": "tan"}, "regions": regions}]))
+    labels = read_regions(path, side=30, patch=10)
+    assert labels.classes == {"ground": ["tan"], "shape": ["ring", "star"]}
+    assert labels.targets["shape"].tolist() == [[2, 1, 0, 0, 0, 0, 0, 0, 0]]
+    assert labels.targets["ground"].tolist() == [[1] * 9]
+
+
+def test_a_record_without_regions_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "regions.json"
+    path.write_text(json.dumps([{"image": "x.png", "labels": {}}]))
+    with pytest.raises(TrainingDataError, match="regions"):
+        read_regions(path, side=30, patch=10)
+
+
+def test_accuracy_counts_patches_that_show_the_attribute(tmp_path: Path) -> None:
+    path = tmp_path / "regions.json"
+    record = {"image": "x", "labels": {}, "regions": [{"box": [0, 0, 10, 10], "labels": {"shape": "star"}}]}
+    path.write_text(json.dumps([record]))
+    labels = read_regions(path, side=20, patch=10)
+    heads = RegionHeads(3, labels)
+    with torch.no_grad():
+        heads.heads["shape"].weight.zero_()
+        heads.heads["shape"].bias.copy_(torch.tensor([0.0, 1.0]))
+    assert heads.accuracy(torch.zeros(1, 4, 3), labels.targets) == {"shape": 1.0}
+
+
+def test_rescaling_scales_the_features_and_nothing_else() -> None:
+    model = tiny.model()
+    tower = model.model.vision_tower
+    pixels = torch.randn(2, 3, 24, 24)
+    with torch.no_grad():
+        before = tower(pixels, output_hidden_states=True).hidden_states
+        rescale_residual_stream(tower, 0.25)
+        after = tower(pixels, output_hidden_states=True).hidden_states
+    for old, new in zip(before, after, strict=True):
+        # LayerNorm's epsilon makes the scaling exact only up to its size.
+        torch.testing.assert_close(new, 0.25 * old, rtol=2e-3, atol=2e-3)
