@@ -14,10 +14,12 @@ _CHUNK = 2_000_000
 
 
 def cluster_codes(labels: Sequence[str]) -> tuple[NDArray[np.intp], int]:
-    """Number of each unit's cluster, 0..C-1 in order of appearance, (n,), and C."""
-    index: dict[str, int] = {}
-    codes = np.fromiter((index.setdefault(label, len(index)) for label in labels), np.intp, len(labels))
-    return codes, len(index)
+    """Number of each unit's cluster, 0..C-1, (n,), and C.
+
+    Clusters are numbered by name, so that bootstrap draws do not depend on the order of units.
+    """
+    index = {label: number for number, label in enumerate(sorted(set(labels)))}
+    return np.fromiter((index[label] for label in labels), np.intp, len(labels)), len(index)
 
 
 def cluster_sums(columns: Floats, codes: NDArray[np.intp], clusters: int) -> Floats:

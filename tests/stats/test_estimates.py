@@ -123,10 +123,19 @@ def test_bootstrap_draws_as_many_clusters_as_there_are_and_only_depends_on_the_s
     assert not np.array_equal(bootstrap_sums(sums, replicates=50, seed=5), bootstrap_sums(sums, replicates=50, seed=6))
 
 
+def test_the_order_of_units_does_not_matter() -> None:
+    rng = np.random.default_rng(6)
+    columns, order = rng.integers(0, 2, (300, 3)).astype(float), rng.permutation(300)
+    images = [f"image{i // 5}" for i in range(300)]
+    here = Metric("f1", names(300), images, columns, f1)
+    there = Metric("f1", [names(300)[i] for i in order], [images[i] for i in order], columns[order], f1)
+    assert estimate(here) == estimate(there)
+
+
 def test_cluster_sums_by_hand() -> None:
     codes, clusters = cluster_codes(["b", "a", "b"])
-    assert (codes.tolist(), clusters) == ([0, 1, 0], 2)
-    assert cluster_sums(np.array([[1.0, 10], [2, 20], [4, 40]]), codes, clusters).tolist() == [[5, 50], [2, 20]]
+    assert (codes.tolist(), clusters) == ([1, 0, 1], 2)
+    assert cluster_sums(np.array([[1.0, 10], [2, 20], [4, 40]]), codes, clusters).tolist() == [[2, 20], [5, 50]]
 
 
 @pytest.mark.parametrize("clusters", [8, 60])

@@ -1,0 +1,42 @@
+"""Baselines: finished runs stored compactly, for committing beside the code that they guard.
+
+A baseline is a run folder whose samples are a sorted CSV, gzipped: what metrics and pairing need, without questions,
+prompts and raw responses.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from sqeval.errors import UserError
+from sqeval.rundir import METRICS, RUN, to_json
+from sqeval.runs import Run
+from sqeval.stored import STORED, pack
+
+
+def store(run: Run, out: Path, name: str | None = None) -> Path:
+    """Store `run` as the baseline ``out/name`` and return that folder. Raises UserError if it exists."""
+    name = name or run.name
+    if Path(name).name != name or name.startswith("."):
+        raise UserError(f"--name {name}: expected a plain folder name")
+    target = out / name
+    if target.exists():
+        raise UserError(f"{target} exists; remove it, or give another --name")
+    out.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=out))
+    try:
+        for task in run.tasks.values():
+            folder = work / task.name
+            folder.mkdir()
+            (folder / STORED).write_bytes(pack(task.records))
+            (folder / METRICS).write_text(to_json(task.result), "utf-8")
+        (work / RUN).write_text(to_json({**run.info, "name": name}), "utf-8")
+        work.chmod(0o755)
+        os.rename(work, target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return target
