@@ -188,8 +188,9 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise CheckpointError(f"unknown device {name!r}; give auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError(f"device {name!r}: this machine has no usable CUDA device")
+    usable = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= usable:
+        raise CheckpointError(f"device {name!r}: usable CUDA devices on this machine: {usable}")
     return device
 
 

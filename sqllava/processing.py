@@ -46,13 +46,17 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
         images: Sequence[Image.Image] | Image.Image | None = None,
         *,
         padding: Literal["left", "right"] = "left",
+        return_tensors: Literal["pt"] = "pt",
         **images_kwargs: Any,
     ) -> BatchFeature:
         """Rendered prompts and the images they mention, in the order of their placeholders.
 
         Gives `input_ids` and `attention_mask` (B×T, padded at the side `padding`) and, if there are images,
-        `pixel_values` (images×3×S×S, float32). Raises ValueError if placeholders and images do not match.
+        `pixel_values` (images×3×S×S, float32). Raises ValueError if placeholders and images do not match, or for
+        another padding or kind of tensor.
         """
+        if padding not in ("left", "right") or return_tensors != "pt":
+            raise ValueError("SqLlavaProcessor pads left or right and returns pt tensors only")
         texts = [text] if isinstance(text, str) else list(text)
         images = [images] if isinstance(images, Image.Image) else list(images or ())
         places = sum(one.count(IMAGE) for one in texts)

@@ -226,6 +226,16 @@ def test_sampling_is_seeded_by_the_question() -> None:
     assert len({answer.text for answer in once.values()}) > 6
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs_and_stays_close(dtype: torch.dtype) -> None:
+    groups = make_groups(9)
+    exact = answers(Engine(MODEL, PROCESSOR), groups, max_new_tokens=1)
+    half = answers(Engine(ending_model().to(dtype), PROCESSOR), groups, max_new_tokens=1)
+    same = [half[key].text == answer.text for key, answer in exact.items()]
+    assert sum(same) > 0.7 * len(same)
+    assert all(answer.error is None for answer in half.values())
+
+
 @pytest.mark.parametrize("bad", [{"batch_tokens": 0}, {"template": "v9"}])
 def test_impossible_settings_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"batch_tokens|v9"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_sqllava as tiny
@@ -26,7 +27,7 @@ speech = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).filter(
 @given(st.lists(st.tuples(st.booleans(), speech, speech), min_size=1, max_size=4), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_supervised_tokens_are_the_supervised_text(pairs: list[tuple[bool, str, str]], image: bool) -> None:
-    turns = []
+    turns: list[Turn] = []
     for asked, question, answer in pairs:
         turns += [Turn("vuser" if asked and turns else "user", question), Turn("assistant", answer)]
     rendered = TEMPLATES["v1_sq"].render(turns, image=image)
@@ -79,6 +80,12 @@ def test_text_only_batches_have_no_pixels() -> None:
 def test_images_must_match_their_placeholders(text: str, images: int) -> None:
     with pytest.raises(ValueError, match="<image> but there are"):
         PROCESSOR(text, [Image.new("RGB", (8, 8))] * images)
+
+
+@pytest.mark.parametrize("bad", [{"padding": True}, {"return_tensors": "np"}])
+def test_other_forms_of_output_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="pads left or right and returns pt"):
+        PROCESSOR("hello", **bad)
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(root: Pa
 
 def test_a_blind_control_never_looks_and_keeps_its_tower(root: Path) -> None:
     plan = recipe("model.sees_images=false", *(f"stages.{i}.steps=2" for i in range(3)))
-    model, processor, entries = run(plan, root)
+    model, _, entries = run(plan, root)
     assert {e["stage"] for e in entries} == {"alignment", "self-questioning"}
     assert model.config.sees_images is False
     fresh = run(recipe("stages.0.steps=1", "stages.1.steps=1", "stages.2.steps=1"), root)[0]
