@@ -1,0 +1,51 @@
+"""Files that are either the old one or the new one, never half of each."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by a file with `content`. Raises OSError, leaving the old file as it was."""
+    write_chunks(path, (content,))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Replace `path` by a UTF-8 file with `content`, newlines as they are."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Replace `path` by a file with `chunks` one after the other, held in memory one at a time."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            os.chmod(stream.fileno(), 0o666 & ~_umask())  # mkstemp gives a file that its owner alone can read
+            stream.writelines(chunks)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,150 @@
+"""What a run is told to do: command line over configuration file over defaults, checked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sqeval.config_file import Value, read_yaml
+from sqeval.errors import DataError, UserError
+from sqeval.registry import nearest
+from sqeval.secrets import mask, mask_settings
+
+
+class RunConfig(BaseModel):
+    """The resolved configuration of a run; the fields are the flags of `sqeval run` with underscores."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+    tasks: tuple[str, ...] = Field(min_length=1)
+    """Names of benchmarks, or ``all`` alone."""
+    ckpt: str | None = None
+    """Folder, packaged name or hub id; for `replay`, the predictions."""
+    model: str | None = None
+    """Adapter; None: follows from `ckpt`."""
+    model_args: dict[str, str] = {}
+    """Settings of the adapter."""
+    data: str
+    """``mini`` or a folder of official files."""
+    out: str = "results"
+    """Folder of run folders."""
+    name: str = ""
+    """Name of the run folder; empty: derived from checkpoint, data and limit."""
+    limit: int | None = Field(default=None, ge=1)
+    """Least number of questions a task, asked about whole images; None: all."""
+    seed: int = Field(default=0, ge=0)
+    """Draws the images of `limit`, and the baselines' guesses."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a batch; None: chosen by the adapter."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ..."""
+    max_errors: int = Field(default=0, ge=0)
+    """Errored samples, over all tasks, that still count as success."""
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        names = value.split(",") if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+        raise ValueError("expected names of tasks")
+
+    @field_validator("model_args", mode="before")
+    @classmethod
+    def _settings(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_model_args(value)
+        if isinstance(value, dict) and all(isinstance(item, str | int | float) for item in value.values()):
+            return {str(key): str(item).lower() if item in (True, False) else str(item) for key, item in value.items()}
+        raise ValueError("expected names with values")
+
+    @field_validator("batch_tokens", mode="before")
+    @classmethod
+    def _tokens(cls, value: Any) -> Any:
+        if value == "auto":
+            return None
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, value: str) -> str:
+        if value and (Path(value).name != value or value.startswith(".")):
+            raise ValueError("expected the name of a folder, not a path; --out says where it lies")
+        return value
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.out).expanduser() / (self.name or default_name(self))
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in run.json: every field, secrets masked."""
+        value = self.model_dump(mode="json", exclude={"out"})
+        return {**value, "model_args": mask_settings(self.model_args), "ckpt": self.ckpt and mask(self.ckpt)}
+
+
+def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+    """The configuration from `given` (command-line flags; None: not given) over `file` over the defaults.
+
+    Raises DataError with file, line and key for what the file has wrong, UserError with the flag for the rest.
+    """
+    written = {} if file is None else read_yaml(file)
+    for key, value in written.items():
+        if key not in RunConfig.model_fields:
+            near = nearest(key, RunConfig.model_fields)
+            known = ", ".join(RunConfig.model_fields)
+            raise DataError(f"unknown key; {near}known are: {known}", file=file, line=value.line, field=key)
+    flags = {key: value for key, value in given.items() if value is not None}
+    try:
+        config = RunConfig(**{key: value.value for key, value in written.items()} | flags)
+    except ValidationError as error:
+        raise _explained(error, written, flags, file) from None
+    return config if config.name else config.model_copy(update={"name": default_name(config)})
+
+
+def parse_model_args(text: str) -> dict[str, str]:
+    """``template=v1,image_aspect_ratio=pad`` as a mapping. Raises ValueError."""
+    settings: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals):
+            raise ValueError(f"expected name=value, separated by commas, found {mask(part)!r}")
+        if name in settings:
+            raise ValueError(f"{name!r} is given twice")
+        settings[name] = value
+    return settings
+
+
+def _explained(
+    error: ValidationError, written: Mapping[str, Value], flags: Mapping[str, Any], file: Path | None
+) -> UserError:
+    """One of pydantic's complaints, what is wrong before what is missing, told where the user can put it right."""
+    first = min(error.errors(), key=lambda found: found["type"] == "missing")
+    key = str(first["loc"][0])
+    flag = "--" + key.replace("_", "-")
+    if first["type"] in ("missing", "too_short"):
+        return UserError(_MISSING[key])
+    problem = first["msg"].removeprefix("Value error, ")
+    problem = problem[:1].lower() + problem[1:].replace("Input should", "should")
+    if key in written and key not in flags:
+        return DataError(problem, file=file, line=written[key].line, field=key)
+    return UserError(f"{flag}: {problem}")
+
+
+_MISSING = {
+    "tasks": "--tasks: name the benchmarks, separated by commas, or `all` (`sqeval tasks list` shows them)",
+    "data": "--data: give a folder of official files, or `mini` for the suite that needs no download",
+}
+
+
+def default_name(config: RunConfig) -> str:
+    """Model, data and limit: the same command finds the same folder again."""
+    parts = [Path(config.ckpt).name if config.ckpt else config.model or "model", Path(config.data).resolve().name]
+    parts += [] if config.limit is None else [f"limit{config.limit}"]
+    parts += [] if config.seed == 0 else [f"seed{config.seed}"]
+    return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.") or "run" for part in parts)

@@ -1,0 +1,55 @@
+"""One process a folder: an advisory lock that the kernel releases when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqeval.errors import UserError
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder`; the lock file is gone afterwards. Raises UserError if somebody else holds it."""
+    path = folder / LOCK
+    handle = _acquire(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _acquire(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is(handle, path):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise UserError(
+                f"{path.parent} is in use by another process; wait for it, or give this run another --name"
+            ) from None
+        except OSError as error:
+            os.close(handle)
+            raise UserError(
+                f"{path}: this file system cannot lock files ({error.strerror}); choose --out on another one"
+            ) from None
+        os.close(handle)
+
+
+def _is(handle: int, path: Path) -> bool:
+    """Whether `path` still is the file that was locked: its last holder removes it."""
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return False
+    held = os.fstat(handle)
+    return (held.st_dev, held.st_ino) == (now.st_dev, now.st_ino)

@@ -1,0 +1,70 @@
+"""From ``--model`` and ``--ckpt`` to a model that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqeval.config import RunConfig
+from sqeval.errors import UserError
+from sqeval.model import Model
+from sqeval.registry import nearest
+
+KINDS = ("sqllava", "majority", "random", "replay")
+BASELINES = ("majority", "random")
+
+
+def model_kind(config: RunConfig) -> str:
+    """The adapter that answers: the one named, a baseline named as checkpoint, or `sqllava` for a checkpoint.
+
+    Raises UserError for an unknown name and for a checkpoint that is missing or superfluous.
+    """
+    kind, ckpt = config.model, config.ckpt
+    if kind is None:
+        if ckpt is None:
+            raise UserError("--ckpt: give a checkpoint folder or a packaged name such as `mini`, or --model majority")
+        kind = ckpt if ckpt in BASELINES else "sqllava"
+    if kind not in KINDS:
+        raise UserError(f"--model {kind}: unknown; {nearest(kind, KINDS)}there are: {', '.join(KINDS)}")
+    if kind in BASELINES and ckpt not in (None, kind):
+        raise UserError(f"--model {kind} needs no checkpoint; leave out --ckpt {ckpt}")
+    if kind not in BASELINES and ckpt is None:
+        raise UserError(f"--model {kind} needs --ckpt: " + _CHECKPOINTS[kind])
+    return kind
+
+
+def load_model(config: RunConfig) -> Model:
+    """The model that `config` asks for. Raises UserError."""
+    kind = model_kind(config)
+    if kind == "sqllava":
+        from sqeval.models.sqllava import load_sqllava
+
+        return load_sqllava(
+            str(config.ckpt),
+            device=config.device,
+            dtype=config.dtype,
+            batch_tokens=config.batch_tokens,
+            args=dict(config.model_args),
+        )
+    _refuse_args(kind, config.model_args)
+    if kind == "replay":
+        from sqeval.models.replay import Replay
+
+        replay = Replay(Path(str(config.ckpt)).expanduser())
+        if config.limit is not None and not replay.of_run:
+            raise UserError("--limit: a file of predictions is scored as a whole; leave it out")
+        return replay
+    from sqeval.models.baselines import Majority, Random
+
+    return Majority() if kind == "majority" else Random(config.seed)
+
+
+def _refuse_args(kind: str, args: Mapping[str, str]) -> None:
+    if args:
+        raise UserError(f"--model-args: model {kind} takes none, got {', '.join(args)}")
+
+
+_CHECKPOINTS = {
+    "sqllava": "a checkpoint folder or a packaged name such as `mini`",
+    "replay": "a file of predictions, or a run folder",
+}

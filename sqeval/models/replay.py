@@ -1,0 +1,82 @@
+"""Answers that exist already: a predictions file in a benchmark's result format, or a run of ours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqeval.data.predictions import require_all
+from sqeval.errors import UserError
+from sqeval.model import Completion, FinishReason, Group, Identity, Settings
+from sqeval.records import Record
+from sqeval.rundir import RUN, SAMPLES, read_json, read_records
+
+if TYPE_CHECKING:
+    from sqeval.task import Sample, Task
+
+
+class Replay:
+    """Repeats the answers in `path`: a predictions file or folder, a samples.jsonl, or a run folder of ours.
+
+    The identity is that of the model that gave the answers, where a run folder tells it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError if there is nothing at `path`, DataError for a broken run.json."""
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; give predictions, or a run folder")
+        self._path = path
+        run = read_json(path / RUN)
+        self.of_run = run is not None
+        self._answers: dict[str, Completion] = {}
+        self.identity = _identity(path, run)
+
+    def fit(self, task: Task, samples: Sequence[Sample]) -> None:
+        """Read the answers to `samples`, which must be exactly those in the file. Raises DataError."""
+        path = self._path / task.name / SAMPLES if self.of_run else self._path
+        if path.name == SAMPLES:
+            self._answers = _ours(path, samples)
+        else:
+            read = task.read_predictions(path, samples)
+            self._answers = {key: Completion(key, text) for key, text in read.items()}
+
+    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+        for group in groups:
+            for request in group.requests:
+                answer = self._answers.get(request.id)
+                yield answer or Completion(request.id, "", "error", error="no answer in the predictions")
+
+
+def _ours(path: Path, samples: Sequence[Sample]) -> dict[str, Completion]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; the run has no answers to this task")
+    records, torn = read_records(path)
+    if torn:
+        raise UserError(f"{path}: ends in the middle of a line; finish the run first")
+    require_all(path, [record.id for record in records], {sample.id for sample in samples})
+    return {record.id: completion(record) for record in records}
+
+
+def completion(record: Record) -> Completion:
+    """The answer that a record was made from."""
+    if record.error is not None:
+        return Completion(record.id, "", "error", error=record.error)
+    reason: FinishReason = "length" if record.finish_reason == "length" else "stop"
+    return Completion(record.id, record.response or "", reason)
+
+
+def _identity(path: Path, run: dict[str, Any] | None) -> Identity:
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if run is not None:
+        files = [file for file in files if file.name == SAMPLES]
+    content = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            content.update(hashlib.file_digest(stream, "sha256").digest())
+    source = {"predictions": content.hexdigest()}
+    if run is None:
+        return Identity(path.stem, "replay", checkpoint=str(path), checkpoint_hash=content.hexdigest())
+    model = run["model"]
+    return Identity(**{**model, "details": {**model["details"], **source}})

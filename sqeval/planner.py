@@ -1,0 +1,102 @@
+"""What is asked, in which groups, and the hash that tells whether an answer is still the one to keep."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqeval.model import Group, Identity, Request, Settings
+
+if TYPE_CHECKING:
+    from sqeval.data.images import ImageRef
+    from sqeval.task import Sample, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A sample with what is asked about it."""
+
+    sample: Sample
+    prompt: str
+    """The user's turn."""
+    hash: str
+    """SHA-256 of all that determines the answer."""
+
+
+def select(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
+    """Whole clusters (images, as a rule), drawn by `seed` until they hold at least `limit` samples, in data order.
+
+    The draw looks at the cluster's name and the seed alone, so every model gets the same samples, a larger limit
+    contains the smaller one, and tasks about the same images tend to share them.
+    """
+    if limit is None or limit >= len(samples):
+        return list(samples)
+    sizes: dict[str, int] = {}
+    for sample in samples:
+        sizes[sample.cluster] = sizes.get(sample.cluster, 0) + 1
+    chosen: set[str] = set()
+    total = 0
+    for cluster in sorted(sizes, key=lambda name: digest(seed, name)):
+        if total >= limit:
+            break
+        chosen.add(cluster)
+        total += sizes[cluster]
+    return [sample for sample in samples if sample.cluster in chosen]
+
+
+def questions(task: Task, samples: Iterable[Sample], who: Identity) -> list[Question]:
+    """The samples as `task` asks them and `who` answers them."""
+    how = digest([who.kind, who.checkpoint_hash or who.checkpoint, who.details], asdict(task.settings))
+    sizes: dict[str, int | None] = {}
+    asked = []
+    for sample in samples:
+        image = sample.image
+        if image is not None and image.key not in sizes:
+            sizes[image.key] = _bytes(image)
+        seen = None if image is None else [image.key, sizes[image.key]]
+        prompt = task.prompt(sample)
+        asked.append(Question(sample, prompt, digest(how, sample.id, seen, prompt)))
+    return asked
+
+
+def groups(asked: Iterable[Question]) -> list[Group]:
+    """One group an image with all its questions, in order of first use; text-only questions stand alone."""
+    by_image: dict[str, list[Question]] = {}
+    for question in asked:
+        image = question.sample.image
+        key = f"text/{question.sample.id}" if image is None else f"image/{image.key}"
+        by_image.setdefault(key, []).append(question)
+    return [
+        Group(members[0].sample.image, tuple(Request(q.sample.id, q.prompt) for q in members))
+        for members in by_image.values()
+    ]
+
+
+def prompts_hash(asked: Iterable[Question], settings: Settings) -> str:
+    """SHA-256 of what was asked and how, whoever was asked."""
+    return digest([[q.sample.id, q.prompt] for q in asked], asdict(settings))
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of JSON-able values; the order of keys in objects does not matter."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON-able")
+
+
+def _bytes(image: ImageRef) -> int | None:
+    """Size of the image file: an image that was replaced or repaired is asked about again."""
+    if image.path is None:
+        return None if image.data is None else len(image.data)
+    try:
+        return image.path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,213 @@
+"""The run folder: what is on disk while a run goes on, after it died, and when it is complete.
+
+    <folder>/run.json               first thing written, status "running"; replaced at the end, status "complete"
+    <folder>/<task>/samples.jsonl   a line a sample, appended as answers arrive; at the end in the data's order
+    <folder>/<task>/metrics.json    last of a task: its existence means that the task is complete
+    <folder>/<task>/submission.*    for the benchmark's evaluation server, if it has one
+
+Every file but the growing samples.jsonl is replaced atomically, so that a process killed at any moment leaves a
+folder that the same command can continue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqeval import atomic
+from sqeval.errors import DataError, UserError
+from sqeval.lock import locked
+from sqeval.records import Record
+
+RUN, SAMPLES, METRICS, SUBMISSION = "run.json", "samples.jsonl", "metrics.json", "submission"
+SYNC_SECONDS = 2.0
+"""How often appended lines are forced to the disk; a killed process loses none, a power cut this much."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run folder; `opened` makes one that this process alone writes to."""
+
+    path: Path
+
+    def read(self) -> dict[str, Any] | None:
+        """run.json, or None if there is none yet. Raises DataError if it is not an object of JSON."""
+        return read_json(self.path / RUN)
+
+    def write(self, run: Mapping[str, Any]) -> None:
+        """Replace run.json."""
+        with _explained(self.path):
+            atomic.write_text(self.path / RUN, to_json(run))
+
+    def task(self, name: str) -> TaskFolder:
+        """The folder of one task; it need not exist."""
+        return TaskFolder(self.path / name)
+
+    def clear(self, tasks: Iterable[str]) -> None:
+        """Remove the run's files, the ones that claim most first, and nothing else that may lie there."""
+        with _explained(self.path):
+            for name in tasks:
+                self.task(name).clear()
+            (self.path / "report.html").unlink(missing_ok=True)
+            (self.path / RUN).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFolder:
+    """The files of one task in a run."""
+
+    path: Path
+
+    def records(self) -> tuple[list[Record], bool]:
+        """The records in samples.jsonl, and whether the file ends in a torn line, which is left out."""
+        return read_records(self.path / SAMPLES)
+
+    def metrics(self) -> dict[str, Any] | None:
+        """metrics.json, or None while the task is not complete."""
+        return read_json(self.path / METRICS)
+
+    def reopen(self) -> None:
+        """Make the task incomplete: what stands in metrics.json and in the submission is no longer true."""
+        with _explained(self.path):
+            self.path.mkdir(exist_ok=True)
+            for stale in (self.path / METRICS, *self.path.glob(f"{SUBMISSION}.*"), *self.path.glob(".*.tmp")):
+                stale.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove the task's files, and the folder if nothing else is in it."""
+        if self.path.is_dir():
+            self.reopen()
+            (self.path / SAMPLES).unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+
+    def replace(self, records: Iterable[Record]) -> None:
+        """Replace samples.jsonl."""
+        with _explained(self.path):
+            atomic.write_chunks(self.path / SAMPLES, (_line(record) for record in records))
+
+    @contextmanager
+    def appending(self) -> Iterator[Appender]:
+        """Append records to samples.jsonl."""
+        appender = Appender(self.path / SAMPLES)
+        try:
+            yield appender
+        finally:
+            appender.close()
+
+    def finish(self, metrics: Mapping[str, Any], submission: tuple[str, bytes] | None) -> None:
+        """Write the submission, if any, then metrics.json."""
+        with _explained(self.path):
+            if submission is not None:
+                suffix, content = submission
+                atomic.write_bytes(self.path / f"{SUBMISSION}{suffix}", content)
+            atomic.write_text(self.path / METRICS, to_json(metrics))
+
+
+class Appender:
+    """The growing end of samples.jsonl: each line is with the kernel when `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        with _explained(path):
+            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self._path, self._synced = path, time.monotonic()
+
+    def append(self, record: Record) -> None:
+        """Write one line. Raises UserError if that fails; a part of the line may then be on disk."""
+        rest = memoryview(_line(record))
+        with _explained(self._path):
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                os.fsync(self._handle)
+                self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Force what was appended to the disk, and close the file."""
+        try:
+            with _explained(self._path):
+                os.fsync(self._handle)
+        finally:
+            os.close(self._handle)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[RunFolder]:
+    """Create `path` if need be and hold its lock; a folder in which nothing was written is removed again.
+
+    Raises UserError if another process holds it, if it cannot be written, or if it holds something else than a run.
+    """
+    with ExitStack() as stack:
+        stack.callback(_remove_if_empty, path)
+        with _explained(path):
+            path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path))
+            for torn in path.glob(f".{RUN}.*.tmp"):
+                torn.unlink()
+            foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        if foreign and RUN not in foreign:
+            raise UserError(f"{path} is not a run folder (it holds {foreign[0]} and no {RUN}); give another --name")
+        yield RunFolder(path)
+
+
+def read_records(path: Path) -> tuple[list[Record], bool]:
+    """The records of a samples.jsonl, and whether its last line is torn; ([], False) if there is no such file.
+
+    Only a last line without its newline can be the work of a killed process. Raises DataError for any other bad line.
+    """
+    if not path.is_file():
+        return [], False
+    *lines, rest = path.read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(Record.from_json(line.decode("utf-8")))
+        except ValueError as error:
+            hint = "the file was changed from outside; restore it, or start over with --fresh"
+            raise DataError(f"expected a sample record ({error}); {hint}", file=path, line=number) from None
+    return records, bool(rest)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None if there is no such file. Raises DataError."""
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"is not JSON ({error}); restore it, or start over with --fresh", file=path) from None
+    if not isinstance(value, dict):
+        raise DataError("expected an object", file=path)
+    return value
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """JSON for people and programs; NaN, which JSON lacks, raises ValueError."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _remove_if_empty(path: Path) -> None:
+    with suppress(OSError):  # not empty, or never made
+        path.rmdir()
+
+
+def _line(record: Record) -> bytes:
+    return record.to_json().encode("utf-8") + b"\n"
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Disk full, read-only folder, ...: one message that says what is safe and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or path}: cannot be written: {error.strerror or error}; "
+            "what was written before is kept, and the same command continues from there"
+        ) from error
