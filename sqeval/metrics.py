@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqeval.records import Record
-from sqeval.stats.metric import Metric
+from sqeval.stats.metric import Metric, mean
 
 Floats = NDArray[np.float64]
 
@@ -29,11 +29,12 @@ def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, na
 
 def column(name: str, records: Sequence[Record], score: str) -> Metric:
     """The mean of `score` over `records`."""
-    return ratio_of_sums(name, records, [score], None)
+    values = np.fromiter((record.scores[score] for record in records), np.float64, len(records))
+    return mean(name, [r.id for r in records], [r.cluster for r in records], values)
 
 
 def ratio_of_sums(
-    name: str, records: Sequence[Record], scores: Sequence[str], function: Callable[[Floats], Floats] | None
+    name: str, records: Sequence[Record], scores: Sequence[str], function: Callable[[Floats], Floats]
 ) -> Metric:
     """A metric that is a `function` of the sums of several scores over `records`."""
     columns = np.array([[r.scores[s] for s in scores] for r in records], dtype=np.float64)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sqeval.data.collection import paused
 from sqeval.data.entry import Entry
 from sqeval.data.locate import line_at_fault
 from sqeval.data.text import read_text, show
@@ -114,6 +115,7 @@ def _parse(path: Path, kind: type[Any], *, unique_keys: bool = False) -> Any:
     return value
 
 
+@paused()
 def _decode(text: str, decoder: json.JSONDecoder, path: Path, line: int | None) -> Any:
     """`line` is the number of the only line in `text`, or None if `text` is the whole file."""
     try:

@@ -11,6 +11,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import TypeVar
 
+from sqeval.data.collection import paused
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, read_list, read_object, require_unique
 from sqeval.data.text import read_text, show
@@ -24,6 +25,7 @@ OURS: Format = ("id", "response")
 _SHOWN = 5
 
 
+@paused()
 def read_by_id(
     path: Path, formats: Sequence[Format], ids: set[str], *, rename: Callable[[str], str] = str
 ) -> dict[str, str]:

@@ -61,14 +61,20 @@ def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
     return normalize(prediction), [normalize(answer) for answer in stripped]
 
 
-def accuracy(prediction: str, answers: Sequence[str]) -> float:
-    """Accuracy of one prediction, in 0..1: the mean over annotators of min(1, agreeing *other* annotators / 3).
+def judge(prediction: str, answers: Sequence[str]) -> tuple[str, float]:
+    """The prediction as it is compared, and its accuracy in 0..1.
 
-    `answers` holds an answer an annotator. The official code leaves an annotator out by comparing whole records,
-    which differ in `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
+    Accuracy is the mean over annotators of min(1, agreeing *other* annotators / 3). `answers` holds an answer an
+    annotator, at least one. The official code leaves an annotator out by comparing whole records, which differ in
+    `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
     """
     text, others = compared(prediction, answers)
-    return agreement(tuple(answer == text for answer in others))
+    return text, agreement(tuple([answer == text for answer in others]))
+
+
+def accuracy(prediction: str, answers: Sequence[str]) -> float:
+    """Accuracy of one prediction, see `judge`."""
+    return judge(prediction, answers)[1]
 
 
 @lru_cache(maxsize=1 << 12)

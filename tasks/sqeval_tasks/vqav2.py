@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from sqeval.data.collection import paused
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.images import ImageRef
@@ -38,6 +39,7 @@ class VQAv2(Task):
     settings = Settings(max_new_tokens=128)
     predictions = (("question_id", "answer"), ("question_id", "text"))
 
+    @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
         questions = _by_id(read_object(root.file(QUESTIONS)).entries("questions"))
         annotations = _by_id(read_object(root.file(ANNOTATIONS)).entries("annotations"))
@@ -56,8 +58,8 @@ class VQAv2(Task):
         """An empty answer is shown as unparsed and scored as the official code does: it may agree with somebody."""
         if response is None:
             return Score(None, {"accuracy": 0.0})
-        answer, _ = vqa.compared(response, sample.reference)
-        return Score(answer if response.strip() else None, {"accuracy": vqa.accuracy(response, sample.reference)})
+        answer, accuracy = vqa.judge(response, sample.reference)
+        return Score(answer if response.strip() else None, {"accuracy": accuracy})
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         return means(records, "accuracy", ["answer_type", "question_type"])
