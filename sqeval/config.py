@@ -144,7 +144,8 @@ _MISSING = {
 
 def default_name(config: RunConfig) -> str:
     """Model, data and limit: the same command finds the same folder again."""
-    parts = [Path(config.ckpt).name if config.ckpt else config.model or "model", Path(config.data).resolve().name]
+    source = Path(config.ckpt or config.model or "model")
+    parts = [source.stem if config.model == "replay" else source.name, Path(config.data).resolve().name]
     parts += [] if config.limit is None else [f"limit{config.limit}"]
     parts += [] if config.seed == 0 else [f"seed{config.seed}"]
     return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.") or "run" for part in parts)

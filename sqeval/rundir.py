@@ -49,11 +49,12 @@ class RunFolder:
         """The folder of one task; it need not exist."""
         return TaskFolder(self.path / name)
 
-    def clear(self, tasks: Iterable[str]) -> None:
-        """Remove the run's files, the ones that claim most first, and nothing else that may lie there."""
+    def clear(self) -> None:
+        """Remove the run's files, those that claim most first, and nothing else that may lie there."""
         with _explained(self.path):
-            for name in tasks:
-                self.task(name).clear()
+            for folder in sorted(self.path.iterdir()):
+                if (folder / SAMPLES).is_file() or (folder / METRICS).is_file():
+                    self.task(folder.name).clear()
             (self.path / "report.html").unlink(missing_ok=True)
             (self.path / RUN).unlink(missing_ok=True)
 

@@ -1,0 +1,101 @@
+"""`sqeval run`: evaluate a checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sqeval.evaluation import Outcome
+
+
+def command(
+    tasks: Annotated[
+        str | None, typer.Option(help="Benchmarks, separated by commas, or `all`. See `sqeval tasks list`.")
+    ] = None,
+    ckpt: Annotated[
+        str | None, typer.Option(help="Checkpoint folder, or a packaged name such as `mini`.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="sqllava, majority, random or replay.  [default: sqllava, if there is a checkpoint]"),
+    ] = None,
+    model_args: Annotated[
+        str | None, typer.Option(help="Settings of the model, k=v,k=v.", metavar="K=V,...", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder of official files, or `mini`.", envvar="SQEVAL_DATA", show_default=False),
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of run folders.  [default: results]")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run folder.  [default: from checkpoint, data and limit]")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Ask at least this many questions a task, about whole images drawn by --seed.", min=1),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of --limit and of random guesses.  [default: 0]")] = None,
+    batch_tokens: Annotated[
+        str | None, typer.Option(help="Tokens of a batch, or `auto`: less for less memory.  [default: auto]")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.  [default: auto]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...  [default: auto]")] = None,
+    max_errors: Annotated[
+        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.  [default: 0]", min=0)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with any of these settings; flags win.", show_default=False)
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard what the run folder holds and start over.")] = False,
+) -> None:
+    """Evaluate a checkpoint on benchmarks; the same command again continues where it stopped.
+
+    Example: sqeval run --tasks gqa,pope --ckpt mini --data mini --limit 200
+    """
+    from sqeval.config import resolve
+    from sqeval.evaluation import evaluate
+    from sqeval.progress import progress_for_stderr
+    from sqeval.provenance import command_line
+
+    flags = {
+        "tasks": tasks,
+        "ckpt": ckpt,
+        "model": model,
+        "model_args": model_args,
+        "data": data,
+        "out": out,
+        "name": name,
+        "limit": limit,
+        "seed": seed,
+        "batch_tokens": batch_tokens,
+        "dtype": dtype,
+        "device": device,
+        "max_errors": max_errors,
+    }
+    resolved = resolve(flags, config)
+    outcome = evaluate(resolved, fresh=fresh, command=command_line(sys.argv), progress=progress_for_stderr())
+    show(outcome, resolved.max_errors)
+
+
+def show(outcome: Outcome, max_errors: int) -> None:
+    """Print the table, what went wrong, and the run folder last. Raises IncompleteError for too many errors."""
+    from rich.console import Console
+
+    from sqeval.errors import IncompleteError
+    from sqeval.report.summary import summary_table
+    from sqeval.report.text import plain
+
+    for task, errors in outcome.errors.items():
+        for sample, message in errors:
+            print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
+    Console().print(summary_table(outcome.run, outcome.metrics))
+    print(outcome.folder)
+    if outcome.errored > max_errors:
+        raise IncompleteError(
+            f"{outcome.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
+            "put the cause right and repeat the command: it asks them again"
+        )

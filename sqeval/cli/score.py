@@ -1,0 +1,69 @@
+"""`sqeval score`: score answers that exist already, without a model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    predictions: Annotated[
+        Path,
+        typer.Option(help="Predictions in the benchmark's result format, or a run folder.", show_default=False),
+    ],
+    task: Annotated[
+        str | None, typer.Option(help="The benchmark.  [default: all of a run folder]", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder of official files, or `mini`.  [default: what the run was given, or $SQEVAL_DATA]"),
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of run folders.  [default: results]")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the new run folder.  [default: from predictions and data]")
+    ] = None,
+    max_errors: Annotated[
+        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.  [default: 0]", min=0)
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard what the run folder holds and start over.")] = False,
+) -> None:
+    """Score predictions, or score a run again; writes a run folder like that of `sqeval run`.
+
+    Example: sqeval score --task pope --data mini --predictions answers.jsonl --out results
+    """
+    from sqeval.cli.run import show
+    from sqeval.config import resolve
+    from sqeval.evaluation import evaluate
+    from sqeval.progress import progress_for_stderr
+    from sqeval.provenance import command_line
+
+    given: dict[str, Any] = {"tasks": task, "data": data, "out": out, "name": name, "max_errors": max_errors}
+    settings = {key: value for key, value in given.items() if value is not None}
+    source, remembered = _source(predictions, task)
+    elsewhere = {"data": os.environ.get("SQEVAL_DATA")}
+    resolved = resolve({**elsewhere, **remembered, **settings, "model": "replay", "ckpt": str(source)})
+    outcome = evaluate(
+        resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
+    )
+    show(outcome, resolved.max_errors)
+
+
+def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:
+    """What to replay and, if it is a run of ours, the settings that decided which questions were asked."""
+    from sqeval.errors import UserError
+    from sqeval.rundir import RUN, SAMPLES, read_json
+
+    folder = predictions.parent.parent if predictions.name == SAMPLES else predictions
+    run = read_json(folder / RUN)
+    if run is None:
+        if task is None:
+            raise UserError("--task: name the benchmark that the predictions belong to")
+        return predictions, {}
+    remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
+    if predictions.name == SAMPLES:
+        remembered["tasks"] = predictions.parent.name
+    return folder, remembered

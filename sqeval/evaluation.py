@@ -1,0 +1,120 @@
+"""A whole run: read the data, load the model, do every task, and keep the run folder true at every moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqeval import runfile, runner
+from sqeval.data.root import resolve_root
+from sqeval.errors import UserError
+from sqeval.models.loading import load_model, model_kind
+from sqeval.progress import Progress, Silent
+from sqeval.registry import parse_tasks
+from sqeval.rundir import RunFolder, opened
+
+if TYPE_CHECKING:
+    from sqeval.config import RunConfig
+    from sqeval.data.root import DataRoot
+    from sqeval.model import Model
+    from sqeval.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run, as it stands on disk."""
+
+    folder: Path
+    run: Mapping[str, Any]
+    """Content of run.json."""
+    metrics: Mapping[str, Mapping[str, Any]]
+    """Content of metrics.json by task, for the tasks asked for."""
+    errors: Mapping[str, Sequence[tuple[str, str]]]
+    """Id and message of the first errored samples by task."""
+
+    @property
+    def errored(self) -> int:
+        """Number of errored samples."""
+        return sum(int(metrics["counts"]["errored"]) for metrics in self.metrics.values())
+
+
+def evaluate(
+    config: RunConfig,
+    *,
+    fresh: bool = False,
+    command: str = "",
+    kind: str = "run",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Do what `config` says, or continue where an earlier call with the same configuration stopped.
+
+    `fresh` discards what is there; `command` is recorded as it is; `kind` is ``run`` or ``score``. Tasks that the
+    folder has of earlier calls stay. Errored samples do not raise: look at `Outcome.errored`. Raises UserError for
+    bad input and for a folder of another configuration, IncompleteError if the model leaves questions unanswered.
+    """
+    progress = progress or Silent()
+    config = config.model_copy(update={"model": model_kind(config)})
+    loads = _read(config, kind, progress)
+    config = config.model_copy(update={"tasks": tuple(load.task.name for load in loads)})
+    told: dict[str, Any] = {"kind": kind, "config": config.to_json()}
+    told["data"] = {load.task.name: load.data_hash for load in loads}
+    with opened(config.folder) as folder:
+        began = time.monotonic()
+        before = None if fresh else folder.read()
+        runfile.require_same(before, told, folder.path)  # before minutes go into loading weights
+        with progress.waiting(f"loading {config.ckpt or config.model}"):
+            model = load_model(config)
+        told["identity"] = asdict(model.identity)
+        runfile.require_same(before, told, folder.path)
+        if fresh:
+            folder.clear()
+        plans = [runner.plan(load, model, folder.task(load.task.name)) for load in loads]
+        finished = {plan.load.task.name: plan.finished for plan in plans if plan.finished is not None}
+        if before is not None and before["status"] == "complete" and len(finished) == len(plans):
+            return Outcome(folder.path, before, finished, {})
+        outcome = _carry_out(plans, model, folder, runfile.begin(told, before, command), progress)
+        run = runfile.end(dict(outcome.run), time.monotonic() - began)
+        folder.write(run)
+        return Outcome(folder.path, run, outcome.metrics, outcome.errors)
+
+
+def require_files(tasks: Sequence[Task], root: DataRoot) -> None:
+    """Raise UserError with everything that the tasks need and `root` lacks, and where it comes from."""
+    lines = [
+        f"  {task.name}: {wanted.path} (from {wanted.source})"
+        for task in tasks
+        for wanted in task.files
+        if wanted.required and next(root.path.glob(wanted.path), None) is None
+    ]
+    if lines:
+        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines]))
+
+
+def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]:
+    """All samples of all tasks. Scoring needs no images, so that they may be missing."""
+    tasks = parse_tasks(",".join(config.tasks))
+    with progress.waiting(f"reading {config.data}"):
+        root = resolve_root(config.data)
+        if kind == "run":
+            require_files(tasks, root)
+        return [runner.load(task, root, config.limit, config.seed) for task in tasks]
+
+
+def _carry_out(
+    plans: Sequence[runner.Plan], model: Model, folder: RunFolder, run: dict[str, Any], progress: Progress
+) -> Outcome:
+    """Do each task; run.json tells after each what is known."""
+    metrics: dict[str, Mapping[str, Any]] = {}
+    errors: dict[str, Sequence[tuple[str, str]]] = {}
+    folder.write(run)
+    for plan in plans:
+        name = plan.load.task.name
+        result = None if plan.finished else runner.run(plan, model, folder.task(name), progress)
+        metrics[name] = plan.finished if result is None else result.metrics  # type: ignore[assignment]
+        errors[name] = [] if result is None else result.errors
+        run = runfile.with_task(run, metrics[name], result)
+        folder.write(run)
+    return Outcome(folder.path, run, metrics, errors)

@@ -1,0 +1,225 @@
+"""One task, one model: ask what is not answered yet, score every answer, write everything down."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqeval.metrics
+import sqeval.scoring
+from sqeval.data.root import DataRoot
+from sqeval.errors import DataError, IncompleteError, UserError
+from sqeval.model import Completion, Fitted, Model
+from sqeval.models.replay import completion
+from sqeval.planner import Question, groups, prompts_hash, questions, select
+from sqeval.progress import Bar, Progress
+from sqeval.records import Record
+from sqeval.rundir import Appender, TaskFolder
+from sqeval.stats import estimate
+from sqeval.task import Sample, Task
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A task with its samples, read before the model is, so that bad data is found at once."""
+
+    task: Task
+    samples: Sequence[Sample]
+    """All of the task, in the official order."""
+    asked: Sequence[Sample]
+    """Those that this run asks."""
+    data_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one model is asked about one task, and what it has answered before."""
+
+    load: Load
+    questions: Sequence[Question]
+    kept: dict[str, Completion]
+    """Answers by sample id that are still valid."""
+    hashes: dict[str, str | None]
+    """As in metrics.json."""
+    finished: dict[str, Any] | None
+    """metrics.json, if there is nothing left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished task."""
+
+    metrics: dict[str, Any]
+    """Content of metrics.json."""
+    answered: int
+    """Questions that this process asked; the others were answered before."""
+    seconds: float
+    """Time spent asking them."""
+    tokens: int
+    """Tokens generated in that time."""
+    errors: Sequence[tuple[str, str]]
+    """Id and message of the first errored samples."""
+
+
+def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
+    """Read the task's samples and choose those to ask. Raises DataError for bad or empty data."""
+    root = DataRoot(root.path, root.name)  # remembers the files of this task alone
+    samples = task.samples(root)
+    if not samples:
+        raise DataError(
+            f"task {task.name} finds no sample here; `sqeval data check {root.name}` tells why", file=root.path
+        )
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise DataError(f"task {task.name}: two samples have the id {sample.id!r}", file=root.path)
+        seen.add(sample.id)
+    return Load(task, samples, select(samples, limit, seed), root.hash())
+
+
+def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
+    """Compare what is to be asked with what `folder` holds. Reads only. Raises DataError for a damaged folder."""
+    task, who = load.task, model.identity
+    asked = questions(task, load.asked, who)
+    records, _ = folder.records()
+    hashes = {question.sample.id: question.hash for question in asked}
+    kept = {r.id: completion(r) for r in records if not r.errored and hashes.get(r.id) == r.request_hash}
+    wanted: dict[str, str | None] = {
+        "data": load.data_hash,
+        "prompts": prompts_hash(asked, task.settings),
+        "scorer": scorer_hash(task),
+        "checkpoint": who.checkpoint_hash,
+    }
+    metrics = folder.metrics()
+    finished = metrics if metrics and metrics["hashes"] == wanted and len(kept) == len(asked) else None
+    return Plan(load, asked, kept, wanted, finished)
+
+
+def run(plan: Plan, model: Model, folder: TaskFolder, progress: Progress) -> Result:
+    """Ask, score and write one task.
+
+    Raises IncompleteError if the model leaves a question unanswered, answers one twice, or answers one that was not
+    asked; what it answered before is kept.
+    """
+    task = plan.load.task
+    folder.reopen()
+    done = [record(task, q, plan.kept[q.sample.id]) for q in plan.questions if q.sample.id in plan.kept]
+    folder.replace(done)  # without a torn line, stale answers and errors
+    if isinstance(model, Fitted):
+        model.fit(task, plan.load.asked)
+    began = time.monotonic()
+    with folder.appending() as appender, progress.task(task.name, len(plan.questions), len(done)) as bar:
+        answered, tokens = _ask(plan, model, appender, bar)
+    seconds = time.monotonic() - began
+    by_id = {r.id: r for r in (*done, *answered)}
+    missing = [q.sample.id for q in plan.questions if q.sample.id not in by_id]
+    if missing:
+        raise IncompleteError(
+            f"{task.name}: model {model.identity.name} gave no answer to {len(missing):,} of {len(plan.questions):,} "
+            f"questions ({_some(missing)}); the run is incomplete, and the same command asks them again"
+        )
+    with progress.waiting(f"{task.name}: scoring"):
+        metrics, errors = _finish(plan, [by_id[q.sample.id] for q in plan.questions], folder)
+    return Result(metrics, len(answered), seconds, tokens, errors)
+
+
+def record(task: Task, question: Question, answer: Completion) -> Record:
+    """The scored line of samples.jsonl."""
+    sample = question.sample
+    response = None if answer.error is not None else _storable(answer.text)
+    score = task.score(response, sample)
+    return Record(
+        id=sample.id,
+        cluster=sample.cluster,
+        image=None if sample.image is None else sample.image.key,
+        question=sample.question,
+        prompt=question.prompt,
+        response=response,
+        parsed=score.parsed,
+        reference=sample.reference,
+        scores=dict(score.values),
+        tags=dict(sample.tags),
+        finish_reason=answer.finish_reason if answer.error is None else "error",
+        error=None if answer.error is None else _storable(answer.error) or "unknown error",
+        request_hash=question.hash,
+    )
+
+
+def scorer_hash(task: Task) -> str:
+    """SHA-256 of the code that scores: the task's version, its module and those of its bases, and sqeval.scoring."""
+    own = {inspect.getsourcefile(kind) for kind in type(task).__mro__ if issubclass(kind, Task) and kind is not Task}
+    scoring = [path for folder in sqeval.scoring.__path__ for path in Path(folder).glob("*.py")]
+    files = {Path(name) for name in (*own, sqeval.metrics.__file__) if name} | set(scoring)
+    content = hashlib.sha256(task.version.encode())
+    for path in sorted(files, key=lambda file: file.name):
+        content.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return content.hexdigest()
+
+
+def _ask(plan: Plan, model: Model, appender: Appender, bar: Bar) -> tuple[list[Record], int]:
+    """Put the open questions to the model and append each answer as it comes."""
+    task = plan.load.task
+    waiting = {q.sample.id: q for q in plan.questions if q.sample.id not in plan.kept}
+    given: list[Record] = []
+    answered: set[str] = set()
+    tokens = 0
+    for answer in model.generate(groups(waiting.values()), task.settings):
+        question = waiting.pop(answer.request_id, None)
+        if question is None:
+            how = "twice" if answer.request_id in answered else "without being asked"
+            raise IncompleteError(f"{task.name}: model {model.identity.name} answered {answer.request_id!r} {how}")
+        answered.add(answer.request_id)
+        given.append(record(task, question, answer))
+        appender.append(given[-1])
+        tokens += answer.tokens
+        bar.advance(given[-1].errored)
+    return given, tokens
+
+
+def _finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    task = plan.load.task
+    extra = task.corpus_scores(records, plan.load.samples)
+    if extra is not None:
+        records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]
+    metrics = {metric.name: estimate(metric).to_json() for metric in task.metrics(records)}
+    if task.primary not in metrics:
+        raise UserError(f"task {task.name} gives no metric {task.primary!r}, which it calls its primary one")
+    folder.replace(records)
+    result = {
+        "task": task.name,
+        "version": task.version,
+        "primary": task.primary,
+        "metrics": metrics,
+        "counts": counts(records),
+        "hashes": plan.hashes,
+    }
+    folder.finish(result, task.submission(records))
+    return result, [(r.id, r.error) for r in records if r.error is not None][:SHOWN]
+
+
+def counts(records: Sequence[Record]) -> dict[str, int]:
+    """How many answers there are, and how many of them have something wrong."""
+    return {
+        "n": len(records),
+        "scored": sum(not r.errored and not r.unparsed for r in records),
+        "unparsed": sum(r.unparsed for r in records),
+        "errored": sum(r.errored for r in records),
+        "truncated": sum(r.truncated for r in records),
+    }
+
+
+def _storable(text: str) -> str:
+    """Text that a UTF-8 file can hold: halves of surrogate pairs become the replacement character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _some(ids: Iterable[str]) -> str:
+    first, more = list(ids)[:SHOWN], len(list(ids)) > SHOWN
+    return ", ".join(first) + (", ..." if more else "")
