@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Container, Iterable, Sequence
 
-_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]()<>|~#!&$"})
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|~#&$"})
 
 
 def plain(text: str, limit: int | None = None) -> str:
@@ -17,6 +18,12 @@ def plain(text: str, limit: int | None = None) -> str:
 def markdown(text: str, limit: int | None = None) -> str:
     """`plain` with everything escaped that Markdown (or HTML in Markdown) would act on, table bars included."""
     return plain(text, limit).translate(_MARKDOWN)
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], text_columns: Container[int] = (0,)) -> str:
+    """A table of cells that are escaped already; `text_columns` are aligned left, numbers right."""
+    rule = [":--" if column in text_columns else "--:" for column in range(len(headings))]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rule, *rows))
 
 
 def spreadsheet(text: str) -> str:
