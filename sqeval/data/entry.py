@@ -95,10 +95,10 @@ class Entry:
         return entry
 
 
-def image_named(root: DataRoot, pattern: str, entry: Entry, field: str) -> ImageRef:
-    """The image that a string field names: ``image_named(root, "gqa/images/{}.jpg", entry, "imageId")``."""
+def image_named(root: DataRoot, folder: str, entry: Entry, field: str, suffix: str = "") -> ImageRef:
+    """The image in `folder` that a string field names: ``image_named(root, "gqa/images", entry, "imageId", ".jpg")``."""
     name = entry.get(field, str)
     try:
-        return root.image(pattern.format(name))
+        return root.image(f"{folder}/{name}{suffix}")
     except UserError as error:  # a name that leaves the root
         raise entry.error(str(error), field) from None

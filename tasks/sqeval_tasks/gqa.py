@@ -71,7 +71,7 @@ class GQA(Task):
 
 
 def _sample(root: DataRoot, key: str, entry: Entry, choices: Mapping[str, Entry] | None) -> Sample:
-    image = image_named(root, "gqa/images/{}.jpg", entry, "imageId")
+    image = image_named(root, "gqa/images", entry, "imageId", ".jpg")
     question, types = entry.get("question", str), entry.entry("types")
     reference: dict[str, Any] = {
         "answer": entry.get("answer", str),

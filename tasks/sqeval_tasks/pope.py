@@ -97,7 +97,7 @@ def _category(root: DataRoot, category: str, entries: Sequence[Entry]) -> list[S
 
 
 def _sample(root: DataRoot, category: str, entry: Entry) -> Sample:
-    image = image_named(root, "coco/val2014/{}", entry, "image")
+    image = image_named(root, "coco/val2014", entry, "image")
     return Sample(
         id=f"{category}/{entry.get('question_id', int)}",
         image=image,

@@ -99,7 +99,7 @@ def _sample(root: DataRoot, pid: str, entry: Entry) -> Sample:
         raise entry.error(f"expected the position of one of {len(choices)} choices, found {answer}", "answer")
     image = None
     if entry.value.get("image") is not None:
-        image = image_named(root, f"scienceqa/images/test/{pid}/{{}}", entry, "image")
+        image = image_named(root, f"scienceqa/images/test/{pid}", entry, "image")
     return Sample(
         id=pid,
         image=image,
