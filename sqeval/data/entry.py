@@ -96,7 +96,7 @@ class Entry:
 
 
 def image_named(root: DataRoot, folder: str, entry: Entry, field: str, suffix: str = "") -> ImageRef:
-    """The image in `folder` that a string field names: ``image_named(root, "gqa/images", entry, "imageId", ".jpg")``."""
+    """The image in `folder` whose name, without `suffix`, is the string in `field`. Raises DataError."""
     name = entry.get(field, str)
     try:
         return root.image(f"{folder}/{name}{suffix}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,9 +43,9 @@ class DataRoot:
         """
         if os.path.isabs(relative) or ".." in relative.split("/"):
             raise UserError(f"image name {relative!r} leaves the data root {self.path}")
-        key = os.path.normpath(relative)
+        key = posixpath.normpath(relative)
         if not os.path.exists(os.path.join(self._base, key)):
-            stem = os.path.splitext(key)[0]
+            stem = posixpath.splitext(key)[0]
             others = (stem + suffix for suffix in (".png", ".jpg", ".jpeg"))
             key = next((other for other in others if os.path.exists(os.path.join(self._base, other))), key)
         return ImageRef(key=key, path=Path(self._base, key))
