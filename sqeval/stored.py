@@ -25,8 +25,8 @@ def pack(records: Sequence[Record]) -> bytes:
     """Records as gzipped CSV, sorted by id; equal records give equal bytes."""
     scores = sorted({name for record in records for name in record.scores})
     tags = sorted({name for record in records for name in record.tags})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")  # any other and a lone carriage return would go unquoted
     writer.writerow([*FIXED, *(SCORE + name for name in scores), *(TAG + name for name in tags)])
     for record in sorted(records, key=lambda record: record.id):
         fixed = [record.id, record.cluster, record.parsed, record.finish_reason, record.error]

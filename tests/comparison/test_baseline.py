@@ -1,0 +1,116 @@
+"""Storing a run: nothing that metrics and pairing need is lost, and equal runs give equal bytes."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_runs import answers, make_run, truths
+
+from sqeval.baseline import store
+from sqeval.errors import DataError, UserError
+from sqeval.records import Record
+from sqeval.registry import get_task
+from sqeval.runs import load_run
+from sqeval.stats import difference, estimate
+from sqeval.stored import STORED, pack, read_stored
+
+any_text = st.text(st.characters(codec=None), max_size=20)
+records = st.lists(
+    st.builds(
+        Record,
+        id=any_text,
+        cluster=any_text,
+        image=st.none(),
+        question=st.just(""),
+        prompt=st.just(""),
+        response=st.none(),
+        parsed=st.none() | any_text,
+        reference=st.none(),
+        scores=st.dictionaries(any_text, st.floats(allow_nan=False), max_size=3),
+        tags=st.dictionaries(any_text, any_text, max_size=3),
+        finish_reason=st.sampled_from(["stop", "length", "error"]),
+        error=st.none() | any_text,
+    ),
+    max_size=6,
+    unique_by=lambda record: record.id,
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records)
+def test_every_text_and_number_survives(tmp_path: Path, kept: list[Record]) -> None:
+    path = tmp_path / STORED
+    path.write_bytes(pack(kept))
+    assert read_stored(path) == sorted(kept, key=lambda record: record.id)
+
+
+def test_bytes_do_not_depend_on_order_or_time() -> None:
+    rows = answers(truths(50))
+    shuffled = random.Random(0).sample(rows, len(rows))
+    assert pack(rows) == pack(shuffled)
+    assert pack(rows)[4:8] == b"\0\0\0\0"  # gzip's time stamp
+
+
+def test_metrics_come_out_the_same_and_pair_with_the_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "results" / "good", {"colours": answers(truths())})
+    stored = load_run(store(run, tmp_path / "results" / "baselines", "main"))
+    assert (stored.name, stored.is_baseline, run.is_baseline) == ("main", True, False)
+    before = get_task("colours").metrics(run.tasks["colours"].records)
+    after = get_task("colours").metrics(stored.tasks["colours"].records)
+    assert [metric.name for metric in after] == [metric.name for metric in before]
+    for one, other in zip(before, after, strict=True):
+        assert estimate(other).value == pytest.approx(estimate(one).value, abs=1e-12)
+        assert estimate(other).stderr == pytest.approx(estimate(one).stderr, abs=1e-12)
+        assert difference(one, other).identical
+
+
+def test_a_stored_run_is_small(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "good", {"colours": answers(truths(9000))})
+    target = store(run, tmp_path / "baselines")
+    assert (target / "colours" / STORED).stat().st_size < 100_000
+    assert not (target / "colours" / "samples.jsonl").exists()
+
+
+def test_a_baseline_is_never_overwritten_and_stays_in_its_folder(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "good", {"colours": answers(truths(20))})
+    store(run, tmp_path / "baselines")
+    with pytest.raises(UserError, match="exists; remove it"):
+        store(run, tmp_path / "baselines")
+    for name in ("../out", "a/b", ".hidden"):
+        with pytest.raises(UserError, match="plain folder name"):
+            store(run, tmp_path / "baselines", name)
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "good", {"colours": answers(truths(20))})
+    samples = run.tasks["colours"].path / "samples.jsonl"
+    samples.write_text(samples.read_text()[:-10])
+    with pytest.raises(Exception, match="19 of 20"):
+        store(run, tmp_path / "baselines")
+    assert list((tmp_path / "baselines").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no gzip", "is not gzipped"),
+        (gzip.compress(b"x" * 5000)[:-12], "is not gzipped"),
+        (gzip.compress(b"\xff\xfe"), "is not gzipped"),
+        (gzip.compress(b"id,name\n"), r":1: expected the columns id, cluster"),
+        (
+            gzip.compress(b"id,cluster,parsed,finish_reason,error,score:a\nq,i,p,stop,\\N,high\n"),
+            ":2: expected a sampl",
+        ),
+        (gzip.compress(b"id,cluster,parsed,finish_reason,error\nq,i\n"), ":2: expected a sample"),
+    ],
+)
+def test_broken_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / STORED
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_stored(path)
