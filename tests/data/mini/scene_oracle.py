@@ -50,7 +50,7 @@ def stands(graph: Graph, a: Node, relation: str, b: Node) -> bool:
 
 def attribute(node: Node, among: tuple[str, ...]) -> str:
     (value,) = set(node["attributes"]) & set(among)
-    return value
+    return str(value)
 
 
 def yes(truth: bool) -> str:
