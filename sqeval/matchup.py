@@ -34,6 +34,8 @@ def match(paths: Sequence[Path], baseline: str | None = None) -> Matchup:
     found = [find_runs(path) for path in folders]
     notes = [problem for each in found for problem in each.problems]
     scanned = [run for each in found for run in each.runs]
+    if not named and not scanned:
+        raise UserError("; ".join([f"{', '.join(map(str, paths))}: there is no finished run here", *notes]))
     if baseline is None and not folders and len(named) > 1:
         return Matchup(named[0], tuple(named[1:]), explicit=True)
     beside = [] if folders else _stored_beside(named)
