@@ -33,8 +33,8 @@ format: $(VENV)/.installed-dev  ## format the code
 	$(BIN)/ruff format $(CHECKED)
 	$(BIN)/ruff check --fix $(CHECKED)
 
-mini-checkpoint: $(VENV)/.installed  ## train the packaged checkpoint anew, with the recipe that ships in the package
-	$(BIN)/sqllava train mini --out checkpoints/mini
+mini-checkpoint: $(VENV)/.installed  ## train the packaged checkpoint anew (about 15 minutes) into build/mini
+	$(BIN)/sqllava train mini --out build/mini
 
 clean:  ## remove the virtual environment, caches and build products
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

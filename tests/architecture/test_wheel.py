@@ -53,7 +53,7 @@ def test_holds_the_packages_and_their_data_and_nothing_else(wheel: Path) -> None
     for package in ("sqeval", "sqllava", "sqeval_tasks"):
         assert f"{package}/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    for data in ("sqllava/recipes/mini.yaml", "sqllava/checkpoints/mini/model.safetensors"):
+    for data in ("sqllava/recipes/mini.yaml", "sqllava/pretrained/mini/model.safetensors"):
         assert data in names
 
 
