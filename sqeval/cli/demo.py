@@ -1,0 +1,40 @@
+"""`sqeval demo`: from nothing to a table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    out: Annotated[str, typer.Option(help="Folder for the demo's run folders.")] = "results/demo",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard what is there and start over.")] = False,
+) -> None:
+    """Evaluate the packaged checkpoint and two floors on the mini suite, and print the leaderboard.
+
+    Takes about a minute on two cores; what is finished is kept, so that a second time takes seconds.
+    """
+    import sys
+    import time
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from sqeval.demo import run_demo
+    from sqeval.leaderboard import boards
+    from sqeval.progress import progress_for_stderr
+    from sqeval.provenance import command_line
+    from sqeval.report import leaderboard as report
+
+    began = time.monotonic()
+    runs = run_demo(out, progress_for_stderr(), fresh=fresh, command=command_line(sys.argv))
+    console = Console()
+    console.print(report.screen(boards(runs)))
+    console.print(Text(report.LEGEND, style="dim"))
+    console.print(Text("The suite is synthetic: it tests the harness, and ranks no real model.", style="dim"))
+    print(f"\n{time.monotonic() - began:.0f} seconds. What to type next:\n")
+    print(f"  sqeval compare {out}/mini-blind {out}/mini          # what looking at the picture is worth")
+    print("  sqeval tasks show gqa                                # what a benchmark asks, word for word")
+    print("  sqeval run --tasks all --ckpt PATH --data DIR        # your checkpoint on official files")
+    print(f"\n{out}")
