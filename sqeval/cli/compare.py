@@ -28,7 +28,7 @@ def command(
 
     from sqeval.compare import Rules, compare_runs, exit_code
     from sqeval.matchup import match
-    from sqeval.report.comparison import as_json, as_markdown, legend, screen
+    from sqeval.report.comparison import as_json, as_markdown, legend, screen, tally
     from sqeval.report.files import write_json, write_text
     from sqeval.report.text import plain
 
@@ -46,4 +46,5 @@ def command(
     for note in found.notes:
         console.print(Text(f"left out: {plain(note)}", style="dim"))
     console.print(Text(legend(rules), style="dim"))
+    console.print(Text(f"In all: {tally(comparisons)}.", style="bold"))
     raise typer.Exit(exit_code(comparisons, explicit=found.explicit))

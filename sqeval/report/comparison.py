@@ -85,6 +85,15 @@ def as_json(comparisons: Sequence[RunComparison], rules: Rules, left_out: Sequen
     }
 
 
+def tally(comparisons: Sequence[RunComparison]) -> str:
+    """``1 regression, 3 pass``: the verdicts of all tasks, the worst first."""
+    order = (
+        Verdict.REGRESSION, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE, Verdict.IMPROVEMENT, Verdict.PASS,
+    )  # fmt: skip
+    verdicts = [task.verdict for comparison in comparisons for task in comparison.tasks]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in order if verdict in verdicts) or "no task"
+
+
 def title(comparison: RunComparison) -> str:
     """``noisy against mini (stored baseline)``."""
     stored = " (stored baseline)" if comparison.baseline.is_baseline else ""
@@ -97,12 +106,13 @@ def row(task: TaskComparison) -> list[str]:
     found = task.difference
     if found is None:
         return [name, *[NONE] * (len(HEADINGS) - 2), task.verdict]
+    change = f"{signed(_number(found.value))} ({signed_interval(found.low, found.high)})"
     worse_better = f"{count(len(task.flips.worse))}/{count(len(task.flips.better))}" if task.flips else NONE
     return [
         name,
         percent(_number(found.base)),
         percent(_number(found.candidate)),
-        f"{signed(_number(found.value))} ({signed_interval(found.low, found.high)})",
+        "identical" if found.identical else change,
         pvalue(task.p),
         percent(found.mde),
         worse_better,
@@ -131,7 +141,7 @@ def _task_notes(task: TaskComparison, rules: Rules) -> list[str]:
         found.append("lost most in " + ", ".join(_cell(plain(cell.name), cell.difference) for cell in lost))
     needed = units_for(task.difference, rules.margin / 100) if task.difference else None
     if task.verdict is Verdict.INCONCLUSIVE and needed:
-        found.append(f"to find a loss of {rules.margin:g} takes about {_round(needed)} samples")
+        found.append(f"to find a loss of {rules.margin:g} points takes about {_round(needed)} samples")
     return found
 
 
