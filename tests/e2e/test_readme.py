@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,18 @@ import typer
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 LIMIT = "20"
+PROGRAMS = {"sqeval": "sqeval.cli.app", "sqllava": "sqllava.cli"}
 
 
 def commands(page: Path, prompt: str) -> list[str]:
     """Lines of the console blocks that start with `prompt`, without their comments."""
     blocks = re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line.removeprefix(prompt) for line in lines if line.startswith(prompt)]
+    return [line.removeprefix(prompt) for line in lines if line.startswith((prompt + "sqeval ", prompt + "sqllava "))]
 
 
 RUNNABLE = commands(REPOSITORY / "README.md", "$ ")
-SHOWN = sorted({line for page in PAGES for line in commands(page, "$ ") + commands(page, "sqeval ")})
+SHOWN = sorted({line for page in PAGES for line in commands(page, "$ ") + commands(page, "")})
 
 
 def shortened(arguments: list[str]) -> list[str]:
@@ -41,12 +43,9 @@ def shortened(arguments: list[str]) -> list[str]:
 @pytest.mark.parametrize("line", SHOWN)
 def test_is_accepted(line: str) -> None:
     """Options and arguments are those of the command; nothing is run."""
-    from sqeval.cli.app import app
-
-    arguments = shlex.split(line)
-    arguments = arguments[1:] if arguments[0] == "sqeval" else arguments
-    group: Any = typer.main.get_command(app)
-    context = group.make_context("sqeval", list(arguments))
+    program, *arguments = shlex.split(line)
+    group: Any = typer.main.get_command(import_module(PROGRAMS[program]).app)
+    context = group.make_context(program, list(arguments))
     while hasattr(group, "resolve_command"):
         name, group, arguments = group.resolve_command(context, arguments)
         context = group.make_context(name, list(arguments), parent=context)
