@@ -42,8 +42,8 @@ class FeatureCache:
     def __init__(self, model: SqLlavaForConditionalGeneration, pixels: Tensor, names: Sequence[str]) -> None:
         self._row = {name: i for i, name in enumerate(names)}
         with torch.inference_mode():
-            device = model.device
-            self._features = torch.cat([tower_features(model, part.to(device)) for part in pixels.split(256)]).clone()
+            parts = [pixels[start : start + 256] for start in range(0, len(pixels), 256)]
+            self._features = torch.cat([tower_features(model, part.to(model.device)) for part in parts])
 
     def __call__(self, names: Sequence[str]) -> Tensor:
         """(len(names), L, D)."""

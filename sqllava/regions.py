@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from sqllava.data import TrainingDataError, read_json
@@ -77,20 +77,29 @@ def _owners(boxes: list[Any], side: int, patch: int) -> np.ndarray[Any, np.dtype
     return owner.reshape(-1)
 
 
-class RegionHeads(nn.Module):
-    """One linear classifier an attribute on patch features (B×L×D)."""
+class RegionHeads:
+    """One fixed linear classifier an attribute on patch features (B×L×D): orthonormal directions, one a class.
+
+    Nothing in it is trained. Free classifiers would let the tower write easy attributes (colour) large and hard ones
+    (shape) small, and a language model then learns to look things up by colour long before it does by shape. With
+    orthonormal directions every attribute has to be equally visible in the features.
+    """
 
     def __init__(self, width: int, labels: RegionLabels) -> None:
-        super().__init__()
-        self.heads = nn.ModuleDict({a: nn.Linear(width, len(v) + 1) for a, v in labels.classes.items()})
+        sizes = {attribute: len(values) + 1 for attribute, values in labels.classes.items()}
+        if sum(sizes.values()) > width:
+            raise TrainingDataError(f"{sum(sizes.values())} region classes need a tower of at least that width")
+        directions = torch.linalg.qr(torch.randn(width, sum(sizes.values())))[0].T.split(list(sizes.values()))
+        self.directions: dict[str, Tensor] = dict(zip(sizes, directions, strict=True))
 
     def loss(self, features_BLD: Tensor, targets_BL: dict[str, Tensor]) -> Tensor:
         """Mean cross-entropy summed over attributes, patches without any object weighted down."""
         shown = torch.stack([t for a, t in targets_BL.items() if bool((t == 0).any())] or list(targets_BL.values()))
         weight = torch.where((shown > 0).any(0), 1.0, EMPTY_WEIGHT).flatten()
         total = features_BLD.new_zeros(())
-        for attribute, head in self.heads.items():
-            each = F.cross_entropy(head(features_BLD).flatten(0, 1), targets_BL[attribute].flatten(), reduction="none")
+        for attribute, directions in self.directions.items():
+            logits = (features_BLD @ directions.T).flatten(0, 1)
+            each = F.cross_entropy(logits, targets_BL[attribute].flatten(), reduction="none")
             total = total + (each * weight).sum() / weight.sum()
         return total
 
@@ -98,9 +107,9 @@ class RegionHeads(nn.Module):
     def accuracy(self, features_BLD: Tensor, targets_BL: dict[str, Tensor]) -> dict[str, float]:
         """Share of patches that show the attribute and are classified right."""
         result = {}
-        for attribute, head in self.heads.items():
+        for attribute, directions in self.directions.items():
             target = targets_BL[attribute]
-            right = (head(features_BLD).argmax(-1) == target)[target > 0]
+            right = ((features_BLD @ directions.T).argmax(-1) == target)[target > 0]
             result[attribute] = float(right.float().mean())
         return result
 

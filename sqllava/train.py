@@ -76,7 +76,7 @@ def train_regions(
     heads = RegionHeads(vision.hidden_size, labels)
     tower = model.model.vision_tower
     order = torch.Generator().manual_seed(recipe.seed)
-    with training(model, [tower, heads], stage) as optimizer:
+    with training(model, [tower], stage) as optimizer:
         for step in range(stage.steps):
             rows = torch.randint(len(pixels), (stage.batch_size,), generator=order)
             targets = {attribute: target[rows] for attribute, target in labels.targets.items()}

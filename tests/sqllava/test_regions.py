@@ -39,10 +39,18 @@ def test_accuracy_counts_patches_that_show_the_attribute(tmp_path: Path) -> None
     path.write_text(json.dumps([record]))
     labels = read_regions(path, side=20, patch=10)
     heads = RegionHeads(3, labels)
-    with torch.no_grad():
-        heads.heads["shape"].weight.zero_()
-        heads.heads["shape"].bias.copy_(torch.tensor([0.0, 1.0]))
-    assert heads.accuracy(torch.zeros(1, 4, 3), labels.targets) == {"shape": 1.0}
+    star = heads.directions["shape"][1].expand(1, 4, 3)
+    assert heads.accuracy(star, labels.targets) == {"shape": 1.0}
+    assert heads.accuracy(-star, labels.targets) == {"shape": 0.0}
+    every = torch.cat(list(heads.directions.values()))
+    torch.testing.assert_close(every @ every.T, torch.eye(2))
+
+
+def test_too_many_classes_for_the_tower_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "regions.json"
+    path.write_text(json.dumps([{"image": "x", "labels": {"ground": "tan", "light": "day"}, "regions": []}]))
+    with pytest.raises(TrainingDataError, match="at least that width"):
+        RegionHeads(3, read_regions(path, side=20, patch=10))
 
 
 def test_rescaling_scales_the_features_and_nothing_else() -> None:

@@ -17,7 +17,7 @@ from sqllava.recipe import Recipe, load_recipe
 from sqllava.train import conversation_loss, learning_rate, train
 
 SMALL = [
-    "model.vision={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "
+    "model.vision={hidden_size: 48, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "
     "image_size: 72, patch_size: 24}",
     "model.text={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "
     "num_key_value_heads: 2, max_position_embeddings: 512}",
