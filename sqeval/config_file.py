@@ -24,20 +24,22 @@ def read_yaml(path: Path) -> dict[str, Value]:
     """The mapping at the top of a YAML file; plain data, no tags. Raises DataError."""
     if not path.is_file():
         raise DataError("no such file", file=path)
-    loader = yaml.SafeLoader(read_text(path))
+    text = read_text(path)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return {}
         if not isinstance(node, yaml.MappingNode):
             raise DataError("expected `key: value` lines", file=path, line=node.start_mark.line + 1)
         return _mapping(loader, node, path)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DataError(f"is not plain YAML: {error.reason}", file=path, line=line) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error) or "nested too deeply"
         raise DataError(f"is not plain YAML: {problem}", file=path, line=mark and mark.line + 1) from None
-    finally:
-        loader.dispose()
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, path: Path) -> dict[str, Value]:

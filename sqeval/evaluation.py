@@ -44,6 +44,7 @@ class Outcome:
 def evaluate(
     config: RunConfig,
     *,
+    model: Model | None = None,
     fresh: bool = False,
     command: str = "",
     kind: str = "run",
@@ -51,12 +52,17 @@ def evaluate(
 ) -> Outcome:
     """Do what `config` says, or continue where an earlier call with the same configuration stopped.
 
-    `fresh` discards what is there; `command` is recorded as it is; `kind` is ``run`` or ``score``. Tasks that the
-    folder has of earlier calls stay. Errored samples do not raise: look at `Outcome.errored`. Raises UserError for
-    bad input and for a folder of another configuration, IncompleteError if the model leaves questions unanswered.
+    model: one that is loaded already; `config` then merely describes it.
+    fresh: discard what the folder holds.
+    command: recorded as it is.
+    kind: ``run``, or ``score`` for answers that exist already, which needs no images.
+
+    Tasks that the folder has of earlier calls stay. Errored samples do not raise: look at `Outcome.errored`. Raises
+    UserError for bad input and for a folder of another configuration, IncompleteError if the model leaves questions
+    unanswered.
     """
     progress = progress or Silent()
-    config = config.model_copy(update={"model": model_kind(config)})
+    config = config.model_copy(update={"model": model.identity.kind if model else model_kind(config)})
     loads = _read(config, kind, progress)
     config = config.model_copy(update={"tasks": tuple(load.task.name for load in loads)})
     told: dict[str, Any] = {"kind": kind, "config": config.to_json()}
@@ -65,8 +71,9 @@ def evaluate(
         began = time.monotonic()
         before = None if fresh else folder.read()
         runfile.require_same(before, told, folder.path)  # before minutes go into loading weights
-        with progress.waiting(f"loading {config.ckpt or config.model}"):
-            model = load_model(config)
+        if model is None:
+            with progress.waiting(f"loading {config.ckpt or config.model}"):
+                model = load_model(config)
         told["identity"] = asdict(model.identity)
         runfile.require_same(before, told, folder.path)
         if fresh:
@@ -90,7 +97,8 @@ def require_files(tasks: Sequence[Task], root: DataRoot) -> None:
         if wanted.required and next(root.path.glob(wanted.path), None) is None
     ]
     if lines:
-        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines]))
+        hint = f"`sqeval data check {root.name}` shows which benchmarks it is ready for"
+        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines, hint]))
 
 
 def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]:

@@ -50,13 +50,12 @@ class RunFolder:
         return TaskFolder(self.path / name)
 
     def clear(self) -> None:
-        """Remove the run's files, those that claim most first, and nothing else that may lie there."""
+        """Remove the tasks and the report, and nothing else that may lie there; run.json waits to be replaced."""
         with _explained(self.path):
             for folder in sorted(self.path.iterdir()):
                 if (folder / SAMPLES).is_file() or (folder / METRICS).is_file():
                     self.task(folder.name).clear()
             (self.path / "report.html").unlink(missing_ok=True)
-            (self.path / RUN).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,12 @@ def is_secret(name: str) -> bool:
 
 def mask(text: str) -> str:
     """`text` with the values of secret settings (``api_key=...``) and anything that looks like a key masked."""
-    named = _ASSIGNED.sub(lambda m: f"{m[1]}={MASK}" if is_secret(m[1]) else m[0], text)
-    return _LOOKS.sub(MASK, named)
+    return _LOOKS.sub(MASK, _mask_named(text))
+
+
+def _mask_named(text: str) -> str:
+    # A value may be an assignment itself: --model-args=token=...
+    return _ASSIGNED.sub(lambda m: f"{m[1]}={MASK if is_secret(m[1]) else _mask_named(m[2])}", text)
 
 
 def mask_settings(settings: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ def command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="sqllava, majority, random or replay.  [default: sqllava, if there is a checkpoint]"),
+        typer.Option(help="sqllava, majority, random or replay.", show_default="sqllava, if there is a checkpoint"),
     ] = None,
     model_args: Annotated[
         str | None, typer.Option(help="Settings of the model, k=v,k=v.", metavar="K=V,...", show_default=False)
@@ -30,22 +30,22 @@ def command(
         str | None,
         typer.Option(help="Folder of official files, or `mini`.", envvar="SQEVAL_DATA", show_default=False),
     ] = None,
-    out: Annotated[str | None, typer.Option(help="Folder of run folders.  [default: results]")] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of run folders.", show_default="results")] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run folder.  [default: from checkpoint, data and limit]")
+        str | None, typer.Option(help="Name of the run folder.", show_default="from checkpoint, data and limit")
     ] = None,
     limit: Annotated[
         int | None,
         typer.Option(help="Ask at least this many questions a task, about whole images drawn by --seed.", min=1),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of --limit and of random guesses.  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of --limit and of random guesses.", show_default="0")] = None,
     batch_tokens: Annotated[
-        str | None, typer.Option(help="Tokens of a batch, or `auto`: less for less memory.  [default: auto]")
+        str | None, typer.Option(help="Tokens of a batch, or `auto`: less for less memory.", show_default="auto")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.  [default: auto]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...  [default: auto]")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.", show_default="auto")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...", show_default="auto")] = None,
     max_errors: Annotated[
-        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.  [default: 0]", min=0)
+        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with any of these settings; flags win.", show_default=False)

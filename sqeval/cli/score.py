@@ -15,19 +15,19 @@ def command(
         Path,
         typer.Option(help="Predictions in the benchmark's result format, or a run folder.", show_default=False),
     ],
-    task: Annotated[
-        str | None, typer.Option(help="The benchmark.  [default: all of a run folder]", show_default=False)
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="The benchmark.", show_default="all of a run folder")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Folder of official files, or `mini`.  [default: what the run was given, or $SQEVAL_DATA]"),
+        typer.Option(
+            help="Folder of official files, or `mini`.", show_default="what the run was given, or $SQEVAL_DATA"
+        ),
     ] = None,
-    out: Annotated[str | None, typer.Option(help="Folder of run folders.  [default: results]")] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of run folders.", show_default="results")] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the new run folder.  [default: from predictions and data]")
+        str | None, typer.Option(help="Name of the new run folder.", show_default="from the predictions' name")
     ] = None,
     max_errors: Annotated[
-        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.  [default: 0]", min=0)
+        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Discard what the run folder holds and start over.")] = False,
 ) -> None:
@@ -40,9 +40,12 @@ def command(
     from sqeval.evaluation import evaluate
     from sqeval.progress import progress_for_stderr
     from sqeval.provenance import command_line
+    from sqeval.registry import get_task
 
     given: dict[str, Any] = {"tasks": task, "data": data, "out": out, "name": name, "max_errors": max_errors}
     settings = {key: value for key, value in given.items() if value is not None}
+    if task is not None:
+        get_task(task)
     source, remembered = _source(predictions, task)
     elsewhere = {"data": os.environ.get("SQEVAL_DATA")}
     resolved = resolve({**elsewhere, **remembered, **settings, "model": "replay", "ckpt": str(source)})
@@ -54,16 +57,22 @@ def command(
 
 def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:
     """What to replay and, if it is a run of ours, the settings that decided which questions were asked."""
-    from sqeval.errors import UserError
+    from sqeval.errors import DataError, UserError
     from sqeval.rundir import RUN, SAMPLES, read_json
 
+    if not predictions.exists():
+        raise UserError(f"--predictions {predictions}: no such file or folder")
     folder = predictions.parent.parent if predictions.name == SAMPLES else predictions
     run = read_json(folder / RUN)
     if run is None:
         if task is None:
             raise UserError("--task: name the benchmark that the predictions belong to")
         return predictions, {}
-    remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
+    try:
+        remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
+    except (KeyError, TypeError) as error:
+        raise DataError(f"is not a run of this version ({error})", file=folder / RUN, field="config") from None
+    remembered["name"] = f"{folder.resolve().name}-rescored"
     if predictions.name == SAMPLES:
         remembered["tasks"] = predictions.parent.name
     return folder, remembered

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqeval.data.predictions import require_all
-from sqeval.errors import UserError
+from sqeval.errors import DataError, UserError
 from sqeval.model import Completion, FinishReason, Group, Identity, Settings
 from sqeval.records import Record
 from sqeval.rundir import RUN, SAMPLES, read_json, read_records
@@ -78,5 +78,7 @@ def _identity(path: Path, run: dict[str, Any] | None) -> Identity:
     source = {"predictions": content.hexdigest()}
     if run is None:
         return Identity(path.stem, "replay", checkpoint=str(path), checkpoint_hash=content.hexdigest())
-    model = run["model"]
-    return Identity(**{**model, "details": {**model["details"], **source}})
+    try:
+        return Identity(**{**run["identity"], "details": {**run["identity"]["details"], **source}})
+    except (KeyError, TypeError) as error:
+        raise DataError(f"is not a run of this version ({error})", file=path / RUN, field="identity") from None
