@@ -45,9 +45,7 @@ def as_markdown(boards: Sequence[Board]) -> str:
         for standing, entries in _sections(board):
             if standing in SECTIONS:
                 rows.append([f"*{SECTIONS[standing]}*", *[""] * len(board.tasks)])
-            rows += [
-                [markdown(name(entry, board)), *(_markdown_cell(entry, t) for t in board.tasks)] for entry in entries
-            ]
+            rows += [_markdown_row(entry, board) for entry in entries]
         headings = ["model", *(f"{markdown(task)}<br>{markdown(metric(board, task))}" for task in board.tasks)]
         parts += [f"## Data: {markdown(title(board, boards))}\n", markdown_table(headings, rows)]
         parts += [f"{SYNTHETIC}\n"] if board.data == "mini" else []
@@ -128,6 +126,10 @@ def _cell(entry: Entry, task: str) -> str:
         return NONE
     primary = entry.run.tasks[task].primary
     return f"{percent(primary['value'])} ±{half_width(primary['ci95'])}"
+
+
+def _markdown_row(entry: Entry, board: Board) -> list[str]:
+    return [markdown(name(entry, board)), *(_markdown_cell(entry, task) for task in board.tasks)]
 
 
 def _markdown_cell(entry: Entry, task: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Container, Iterable, Sequence
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|~#&$"})
 
 
 def plain(text: str, limit: int | None = None) -> str:
-    """One line without control characters (no escape sequences in a terminal); cut to `limit` characters."""
-    kept = "".join(" " if char.isspace() else char for char in text if char.isspace() or _printable(char))
-    line = " ".join(kept.split())
+    """One printable line, cut to `limit` characters: no escape sequences for the terminal, no marks that turn text."""
+    spaced = (" " if char.isspace() else char for char in text)
+    line = " ".join("".join(char for char in spaced if char.isprintable()).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -30,8 +29,3 @@ def spreadsheet(text: str) -> str:
     """`plain` that no spreadsheet takes for a formula."""
     line = plain(text)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
-
-
-def _printable(char: str) -> bool:
-    # Cc: control; Cf: invisible formatting, such as marks that turn the direction of text; Cs: lone surrogates.
-    return unicodedata.category(char) not in {"Cc", "Cf", "Cs"}

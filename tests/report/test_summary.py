@@ -1,0 +1,75 @@
+"""The table at the end of a run, rendered as a terminal would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sqeval.report.summary import summary_table
+
+
+def result(primary: str = "accuracy", *, value: float | None = 0.6312, **counted: int) -> dict[str, Any]:
+    metric = {"value": value, "stderr": 0.01, "ci95": value and [value - 0.02, value + 0.02], "n": 214_354}
+    counts = {"n": 214_354, "scored": 0, "unparsed": 0, "errored": 0, "truncated": 0, **counted}
+    return {"primary": primary, "metrics": {primary: {**metric, "clusters": 40_504}}, "counts": counts}
+
+
+def rendered(run: dict[str, Any], metrics: dict[str, dict[str, Any]], width: int = 80) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(summary_table(run, metrics))
+    return capture.get()
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_one_line_a_task_with_all_numbers(width: int) -> None:
+    metrics = {"vqav2": result(), "coco_caption": result("CIDEr", value=1.134)}
+    text = rendered({"tasks": {"vqav2": {"questions_per_second": 564.2}}}, metrics, width)
+    lines = text.splitlines()
+    assert lines[1].split() == [
+        "vqav2",
+        "accuracy",
+        "63.1",
+        "±",
+        "2.0",
+        "61.1",
+        "to",
+        "65.1",
+        "214,354",
+        "40,504",
+        "564",
+    ]
+    assert lines[2].split() == [
+        "coco_caption",
+        "CIDEr",
+        "113.4",
+        "±",
+        "2.0",
+        "111.4",
+        "to",
+        "115.4",
+        "214,354",
+        "40,504",
+        "–",
+    ]
+    assert lines[3].strip() == "No answer was unparsed, errored or truncated."
+
+
+def test_what_went_wrong_is_said_by_task() -> None:
+    text = rendered({}, {"gqa": result(unparsed=12, truncated=3), "pope": result(errored=1), "vqav2": result()})
+    assert "gqa: 12 unparsed, 3 truncated of 214,354" in text
+    assert "pope: 1 errored of 214,354" in text
+    assert "vqav2: " not in text
+    assert "No answer" not in text
+
+
+def test_markup_and_control_characters_of_names_are_shown_as_they_are() -> None:
+    text = rendered({}, {"[red]x[/red]\x1b[2J": result()})
+    assert "[red]x[/red][2J" in text
+    assert "\x1b" not in text
+
+
+def test_a_metric_without_value_or_interval() -> None:
+    assert "– ±   –" in rendered({}, {"gqa": result(value=None)})
