@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def _show(value: Any) -> str:
     if value is None:
         return "none"
     text = str(value)
-    return text if len(text) <= 60 else text[:12] + "..."
+    return text[:12] + "..." if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def _rate(amount: int, seconds: float) -> float:

@@ -9,7 +9,7 @@ from PIL import Image
 from shades import Shades
 
 from sqeval.data.images import ImageRef
-from sqeval.model import Identity
+from sqeval.model import Identity, Settings
 from sqeval.planner import digest, groups, prompts_hash, questions, select
 from sqeval.task import Sample
 
@@ -92,12 +92,15 @@ def test_the_request_hash_follows_what_determines_an_answer(tmp_path: Path) -> N
     assert len({before, *(h for [h] in others)}) == 9
 
 
-def test_prompts_hash_is_about_prompts_not_about_who_answers() -> None:
+def test_prompts_hash_is_about_prompts_and_settings() -> None:
+    class Longer(Shades):
+        settings = Settings(max_new_tokens=Shades.settings.max_new_tokens + 1)
+
     samples = [sample(i, i) for i in range(5)]
-    other = Identity("n", "another", details={"x": 1})
-    mine, theirs = (prompts_hash(questions(Shades(), samples, who), Shades.settings) for who in (WHO, other))
-    assert mine == theirs
-    assert mine != prompts_hash(questions(Shades(), samples[1:], WHO), Shades.settings)
+    mine = prompts_hash(Shades(), samples)
+    assert mine == prompts_hash(Shades(), list(samples))
+    assert mine != prompts_hash(Shades(), samples[1:])
+    assert mine != prompts_hash(Longer(), samples)
 
 
 def test_digest_ignores_the_order_of_keys() -> None:
