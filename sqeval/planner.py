@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqeval.model import Group, Identity, Request, Settings
+from sqeval.model import Group, Identity, Request
 
 if TYPE_CHECKING:
     from sqeval.data.images import ImageRef
@@ -75,9 +75,12 @@ def groups(asked: Iterable[Question]) -> list[Group]:
     ]
 
 
-def prompts_hash(asked: Iterable[Question], settings: Settings) -> str:
-    """SHA-256 of what was asked and how, whoever was asked."""
-    return digest([[q.sample.id, q.prompt] for q in asked], asdict(settings))
+def prompts_hash(task: Task, samples: Iterable[Sample]) -> str:
+    """SHA-256 of how the task asks all its samples, whoever is asked.
+
+    Of all samples, not of those that ``--limit`` chose: runs with different limits can be compared on what they share.
+    """
+    return digest([[sample.id, task.prompt(sample)] for sample in samples], asdict(task.settings))
 
 
 def digest(*parts: Any) -> str:

@@ -93,7 +93,7 @@ def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
     kept = {r.id: completion(r) for r in records if not r.errored and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
-        "prompts": prompts_hash(asked, task.settings),
+        "prompts": prompts_hash(task, load.samples),
         "scorer": scorer_hash(task),
         "checkpoint": who.checkpoint_hash,
     }
