@@ -43,10 +43,11 @@ def screen(comparison: RunComparison, rules: Rules) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
-    for heading in HEADINGS:
-        number = heading not in ("task", "verdict")
-        table.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False, collapse_padding=True)
+    table.add_column(HEADINGS[0], min_width=12, overflow="fold")
+    for heading in HEADINGS[1:-1]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(HEADINGS[-1], no_wrap=True)
     for task in comparison.tasks:
         *cells, verdict = row(task)
         table.add_row(*map(Text, cells), Text(verdict, style=STYLES[task.verdict]))
@@ -141,7 +142,7 @@ def _task_notes(task: TaskComparison, rules: Rules) -> list[str]:
         found.append("lost most in " + ", ".join(_cell(plain(cell.name), cell.difference) for cell in lost))
     needed = units_for(task.difference, rules.margin / 100) if task.difference else None
     if task.verdict is Verdict.INCONCLUSIVE and needed:
-        found.append(f"to find a loss of {rules.margin:g} points takes about {_round(needed)} samples")
+        found.append(f"to find a loss of {rules.margin:.1f} takes about {_round(needed)} samples")
     return found
 
 

@@ -13,6 +13,9 @@ from sqeval.stats.clusters import bootstrap_sums, cluster_codes, cluster_sums, e
 from sqeval.stats.distributions import normal_cdf, t_quantile
 from sqeval.stats.metric import Floats, Metric
 
+_ROUNDING = 1e-12
+"""Standard errors below this are sums of rounding errors: every cluster says the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -92,7 +95,7 @@ def mean_spread(values: Floats, codes: NDArray[np.intp], clusters: int, level: f
     sums = np.bincount(codes, weights=residuals, minlength=clusters)
     variance = clusters / (clusters - 1) * float(sums @ sums) / n**2
     plain = float(residuals @ residuals) / (n - 1) / n
-    stderr = math.sqrt(variance)
+    stderr = _significant(math.sqrt(variance))
     margin = t_quantile(0.5 + level / 2, clusters - 1) * stderr
     return Spread(stderr, center - margin, center + margin, variance / plain if plain > 0 else None)
 
@@ -110,4 +113,8 @@ def bootstrap_spread(drawn: Floats, clusters: int, level: float) -> Spread:
     widening = math.sqrt(clusters / (clusters - 1))
     tail = normal_cdf(-widening * t_quantile(0.5 + level / 2, clusters - 1))
     low, high = np.quantile(known, [tail, 1 - tail])
-    return Spread(float(known.std(ddof=1)) * widening, float(low), float(high), None)
+    return Spread(_significant(float(known.std(ddof=1)) * widening), float(low), float(high), None)
+
+
+def _significant(stderr: float) -> float:
+    return stderr if stderr > _ROUNDING else 0.0

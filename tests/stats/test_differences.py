@@ -107,6 +107,17 @@ def test_a_constant_loss_in_every_cluster_is_not_infinitely_certain() -> None:
     assert got.p == pytest.approx(1e-4)
 
 
+def test_rounding_errors_are_no_evidence() -> None:
+    # Two runs that answer differently, with the same counts in every image: no difference, up to the last bit.
+    images = [f"image{i // 3}" for i in range(300)]
+    columns = np.tile([[0.1, 0.3, 0.0], [0.7, 0.0, 0.2], [0.0, 0.3, 0.1]], (100, 1))
+    turned = np.tile([[0.0, 0.3, 0.1], [0.1, 0.3, 0.0], [0.7, 0.0, 0.2]], (100, 1))
+    got = difference(Metric("f1", names(300), images, columns, f1), Metric("f1", names(300), images, turned, f1))
+    assert not got.identical
+    assert got.value == pytest.approx(0, abs=1e-12)
+    assert (got.stderr, got.p) == (0, 1)
+
+
 def test_few_clusters_take_the_exact_sign_flip_distribution() -> None:
     # Four clusters that all lose: of the 16 sign patterns two are as extreme, p = 1/8, whatever t says.
     got = difference(singles([1, 1, 1, 1]), singles([0.5, 0.45, 0.55, 0.5]))
