@@ -17,10 +17,15 @@ from sqeval.data.mini.instruct import conversation, text_only, to_llava
 from sqeval.data.mini.language import full_caption
 from sqeval.data.mini.rng import Rng
 from sqeval.data.mini.scenes import RADIUS, Scene, sample_scene
+from sqeval.data.mini.statements import describe
 
 SCENES = 8000
 CONVERSATIONS = 3
 """Conversations a scene."""
+DESCRIPTIONS = 3
+"""Descriptions a scene, besides its full caption."""
+SENTENCES = 8
+"""Sentences a description."""
 TEXT_SHARE = 12
 """One text-only sample for so many with an image."""
 
@@ -45,6 +50,8 @@ def build_training(root: Path, scenes: int = SCENES) -> None:
             }
         )
         alignment.append(to_llava(f"a{i}", name, [("", full_caption(scene))]))
+        for k in range(DESCRIPTIONS):
+            alignment.append(to_llava(f"a{i}-{k}", name, [("", describe(scene, Rng("describe", i, k), SENTENCES))]))
         for k in range(CONVERSATIONS):
             instruct.append(to_llava(f"i{i}-{k}", name, conversation(scene, k)))
             if len(instruct) % TEXT_SHARE == 0:
