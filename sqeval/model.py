@@ -45,6 +45,15 @@ class Group:
     requests: tuple[Request, ...]
 
 
+class Verbatim(str):
+    """The text of an answer that is final, as official result files hold it: scorers compare it as it is.
+
+    Any other text is a response, from which the scorer makes the answer as the published protocol does.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A model's answer to one request.

@@ -31,6 +31,8 @@ class Record:
     error: str | None = None
     request_hash: str = ""
     """SHA-256 of all that determines the answer; a resumed run keeps records whose hash still matches."""
+    verbatim: bool = False
+    """Whether the response is a final answer from an official result file, which is compared as it is."""
 
     @property
     def errored(self) -> bool:

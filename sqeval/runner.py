@@ -14,7 +14,7 @@ import sqeval.metrics
 import sqeval.scoring
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, IncompleteError, UserError
-from sqeval.model import Completion, Fitted, Model
+from sqeval.model import Completion, Fitted, Model, Verbatim
 from sqeval.models.replay import completion
 from sqeval.planner import Question, groups, prompts_hash, questions, select
 from sqeval.progress import Bar, Progress
@@ -36,6 +36,7 @@ class Load:
     asked: Sequence[Sample]
     """Those that this run asks."""
     data_hash: str
+    data_version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
         if sample.id in seen:
             raise DataError(f"task {task.name}: two samples have the id {sample.id!r}", file=root.path)
         seen.add(sample.id)
-    return Load(task, samples, select(samples, limit, seed), root.hash())
+    return Load(task, samples, select(samples, limit, seed), root.hash(), task.data_version(root, samples))
 
 
 def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
@@ -133,7 +134,10 @@ def run(plan: Plan, model: Model, folder: TaskFolder, progress: Progress) -> Res
 def record(task: Task, question: Question, answer: Completion) -> Record:
     """The scored line of samples.jsonl."""
     sample = question.sample
+    verbatim = isinstance(answer.text, Verbatim)
     response = None if answer.error is not None else _storable(answer.text)
+    if response is not None and verbatim:
+        response = Verbatim(response)
     score = task.score(response, sample)
     return Record(
         id=sample.id,
@@ -149,6 +153,7 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         finish_reason=answer.finish_reason if answer.error is None else "error",
         error=None if answer.error is None else _storable(answer.error) or "unknown error",
         request_hash=question.hash,
+        verbatim=verbatim,
     )
 
 
@@ -195,6 +200,7 @@ def _finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> tuple[
     result = {
         "task": task.name,
         "version": task.version,
+        "data_version": plan.load.data_version,
         "primary": task.primary,
         "metrics": metrics,
         "counts": counts(records),

@@ -78,7 +78,9 @@ class Task(ABC):
     """Official splits and their sizes, in words, for `sqeval tasks show`."""
     settings: ClassVar[Settings] = Settings()
     predictions: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "text"),)
-    """(id field, text field) pairs of the result-file formats that `sqeval score` accepts for this task."""
+    """(id field, text field) pairs of the files of responses that `sqeval score` accepts for this task."""
+    results: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """The same for official result files, if their answers are final: they are read as `Verbatim`."""
 
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -94,7 +96,10 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, response: str | None, sample: Sample) -> Score:
-        """Score one response. Pure. None means that there is no response (an error): everything is wrong."""
+        """Score one response. Pure. None means that there is no response (an error): everything is wrong.
+
+        What the protocol does to a response before it is submitted must not be done to a `Verbatim` one.
+        """
 
     @abstractmethod
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
@@ -111,10 +116,17 @@ class Task(ABC):
         return None
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
-        """Predictions file -> response text by sample id. The default reads `predictions`' formats by id."""
+        """Predictions file -> response text by sample id, `Verbatim` where it is a final answer.
+
+        The default reads the formats of `predictions` and `results` by id.
+        """
         from sqeval.data.predictions import read_by_id
 
-        return read_by_id(path, self.predictions, {s.id for s in samples})
+        return read_by_id(path, self.predictions, {s.id for s in samples}, final=self.results)
+
+    def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str | None:
+        """Which of the benchmark's data versions `samples`, all of the task, are; None if there is only one."""
+        return None
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes] | None:
         """File for the benchmark's evaluation server: (suffix such as ``.json``, content), or None."""

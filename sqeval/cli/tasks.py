@@ -65,7 +65,7 @@ def show(
 
     root = resolve_root(data)
     samples = task.samples(root)
-    console.print(_sizes(root, samples))
+    console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):
         prompt = "\n".join(plain(line) for line in task.prompt(sample).split("\n"))
         body = Text.assemble(prompt, ("\n\nscores best: ", "dim"), (plain(task.gold(sample)), "green"))
@@ -87,7 +87,7 @@ def _facts(task: Task) -> RenderableType:
     for wanted in task.files:
         optional = "" if wanted.required else " (optional)"
         grid.add_row("reads", Text(f"{wanted.path}{optional}: {wanted.source}"))
-    for id_field, text_field in task.predictions:
+    for id_field, text_field in (*task.results, *task.predictions):
         grid.add_row("scores files with", Text(f"{id_field}, {text_field}"))
     return grid
 
@@ -98,13 +98,13 @@ def _generation(settings: Settings) -> str:
     return f"{how}, at most {settings.max_new_tokens} new tokens{stop}"
 
 
-def _sizes(root: DataRoot, samples: list[Sample]) -> RenderableType:
+def _sizes(root: DataRoot, samples: list[Sample], version: str | None) -> RenderableType:
     from rich.text import Text
 
     images = len({sample.image.key for sample in samples if sample.image})
-    return Text(
-        f"\nIn {root.name}: {len(samples):,} questions about {images:,} images. The user's turn, as it is asked:"
-    )
+    known = "" if version is None else f" ({version})"
+    size = f"{len(samples):,} questions about {images:,} images"
+    return Text(f"\nIn {root.name}: {size}{known}. The user's turn, as it is asked:")
 
 
 def _spread(samples: list[Sample], count: int) -> list[Sample]:

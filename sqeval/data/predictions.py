@@ -16,6 +16,7 @@ from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, read_list, read_object, require_unique
 from sqeval.data.text import read_text, show
 from sqeval.errors import DataError
+from sqeval.model import Verbatim
 
 T = TypeVar("T")
 Format = tuple[str, str]
@@ -27,23 +28,33 @@ _SHOWN = 5
 
 @paused()
 def read_by_id(
-    path: Path, formats: Sequence[Format], ids: set[str], *, rename: Callable[[str], str] = str
+    path: Path,
+    formats: Sequence[Format],
+    ids: set[str],
+    *,
+    final: Sequence[Format] = (),
+    rename: Callable[[str], str] = str,
 ) -> dict[str, str]:
     """Response by sample id, from a JSON list of objects or JSON Lines.
 
-    The first record decides which of `formats` (id field, text field) the file has; our own samples.jsonl is always
-    understood. Ids may be strings or integers; `rename` turns the file's id into the sample's. Samples that our
-    own file records as errored have no response and are left out of the result. Raises DataError.
+    The first record decides which of the formats (id field, text field) the file has: of `final`, whose answers are
+    returned as `Verbatim`, or of `formats`; our own samples.jsonl is always understood. Ids may be strings or
+    integers; `rename` turns the file's id into the sample's. Samples that our own file records as errored have no
+    response and are left out of the result. Raises DataError.
     """
     entries = read_records(path)
-    key_field, text_field = _format(path, entries, formats)
+    key_field, text_field = found = _format(path, entries, (*final, *formats, OURS))
     keyed = [(rename(_key(entry, key_field)), entry) for entry in entries]
     require_unique(keyed, key_field)
     require_all(path, [key for key, _ in keyed], ids)
-    ours = (key_field, text_field) == OURS
-    return {
-        key: entry.get(text_field, str) for key, entry in keyed if not (ours and entry.value.get("error") is not None)
-    }
+    if found == OURS:
+        keyed = [(key, entry) for key, entry in keyed if entry.value.get("error") is None]
+
+    def answer(entry: Entry) -> str:
+        text = entry.get(text_field, str)
+        return Verbatim(text) if found in final or (found == OURS and entry.get("verbatim", bool, False)) else text
+
+    return {key: answer(entry) for key, entry in keyed}
 
 
 def read_in_order(path: Path, parts: Sequence[Sequence[tuple[str, str]]], fields: Format) -> dict[str, str] | None:
@@ -115,11 +126,10 @@ def _is_object_with(path: Path, field: str) -> bool:
 def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> Format:
     if not entries:
         raise DataError("expected predictions, found none", file=path)
-    known = (*formats, OURS)
-    for key_field, text_field in known:
+    for key_field, text_field in formats:
         if key_field in entries[0].value and text_field in entries[0].value:
             return key_field, text_field
-    wanted = " or ".join(f"{{{key}, {text}}}" for key, text in known)
+    wanted = " or ".join(f"{{{key}, {text}}}" for key, text in formats)
     raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(entries[0].value)}")
 
 

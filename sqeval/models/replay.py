@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqeval.data.predictions import require_all
 from sqeval.errors import DataError, UserError
-from sqeval.model import Completion, FinishReason, Group, Identity, Settings
+from sqeval.model import Completion, FinishReason, Group, Identity, Settings, Verbatim
 from sqeval.records import Record
 from sqeval.rundir import RUN, SAMPLES, read_json, read_records
 
@@ -64,7 +64,8 @@ def completion(record: Record) -> Completion:
     if record.error is not None:
         return Completion(record.id, "", "error", error=record.error)
     reason: FinishReason = "length" if record.finish_reason == "length" else "stop"
-    return Completion(record.id, record.response or "", reason)
+    text = record.response or ""
+    return Completion(record.id, Verbatim(text) if record.verbatim else text, reason)
 
 
 def _identity(path: Path, run: dict[str, Any] | None) -> Identity:

@@ -44,7 +44,15 @@ def summary_table(run: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any
             count(primary["clusters"]),
             NONE if speed is None else f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}",
         )
-    return Group(table, *_problems(metrics))
+    return Group(table, *_versions(metrics), *_problems(metrics))
+
+
+def _versions(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """One line a task whose benchmark has several data versions."""
+    from rich.text import Text
+
+    known = {task: result.get("data_version") for task, result in metrics.items()}
+    return [Text(plain(f"{task}: data version {version}"), style="dim") for task, version in known.items() if version]
 
 
 def _problems(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:

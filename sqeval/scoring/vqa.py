@@ -50,6 +50,18 @@ def normalize(text: str) -> str:
     return map_words(remove_punctuation(text))
 
 
+def submitted(response: str) -> str:
+    """The answer that is submitted for a model's response: the published numbers are of answers that went through
+    this, which the evaluator itself does not do where all annotators agree.
+
+    Lower case, no commas or question marks, a space before ``'s``, then P and D. Not idempotent where a later step
+    writes an ``'s``: ``whats`` becomes ``what's``, and that ``what 's``. Source: the EvalAI answer processor of M4C
+    (facebookresearch/mmf), which LLaVA's converter for VQAv2 applies.
+    """
+    text = response.lower().replace(",", "").replace("?", "").replace("'s", " 's")
+    return normalize(strip(text))
+
+
 def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
     """Prediction and answers in the form in which they are compared.
 
@@ -61,20 +73,15 @@ def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
     return normalize(prediction), [normalize(answer) for answer in stripped]
 
 
-def judge(prediction: str, answers: Sequence[str]) -> tuple[str, float]:
-    """The prediction as it is compared, and its accuracy in 0..1.
+def accuracy(prediction: str, answers: Sequence[str]) -> float:
+    """Accuracy of one prediction in 0..1, as the evaluator gives it for a result file that holds `prediction`.
 
-    Accuracy is the mean over annotators of min(1, agreeing *other* annotators / 3). `answers` holds an answer an
+    It is the mean over annotators of min(1, agreeing *other* annotators / 3). `answers` holds an answer an
     annotator, at least one. The official code leaves an annotator out by comparing whole records, which differ in
     `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
     """
     text, others = compared(prediction, answers)
-    return text, agreement(tuple([answer == text for answer in others]))
-
-
-def accuracy(prediction: str, answers: Sequence[str]) -> float:
-    """Accuracy of one prediction, see `judge`."""
-    return judge(prediction, answers)[1]
+    return agreement(tuple([answer == text for answer in others]))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -92,6 +99,7 @@ def agreement(matches: tuple[bool, ...]) -> float:
 
 
 def best_answer(answers: Sequence[str]) -> str:
-    """The annotators' answer that scores highest: the most frequent once compared, the first one among equals."""
+    """The annotators' answer that scores highest as a response: the one that most of them agree with once it is
+    `submitted`, the first one among equals."""
     _, forms = compared("", answers)
-    return answers[max(range(len(forms)), key=lambda i: forms.count(forms[i]))]
+    return max(dict.fromkeys(answers), key=lambda answer: forms.count(compared(submitted(answer), answers)[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_table
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means, ratio, ratio_of_sums
-from sqeval.model import Settings
+from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import gqa
 from sqeval.stats.metric import Metric
@@ -24,7 +25,7 @@ class GQA(Task):
     """The balanced questions of testdev. Unbalanced ones in the file are asked too, but count for consistency only."""
 
     name = "gqa"
-    version = "1"
+    version = "2"
     description = "compositional visual questions with exact-match answers"
     citation = "Hudson and Manning 2019, GQA: A New Dataset for Real-World Visual Reasoning, CVPR"
     primary = "accuracy"
@@ -35,7 +36,7 @@ class GQA(Task):
     )
     splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}
     settings = Settings(max_new_tokens=128)
-    predictions = (("questionId", "prediction"), ("question_id", "text"))
+    results = (("questionId", "prediction"),)
 
     def samples(self, root: DataRoot) -> list[Sample]:
         found = root.find(CHOICES)
@@ -50,7 +51,7 @@ class GQA(Task):
         return str(sample.reference["answer"])
 
     def score(self, response: str | None, sample: Sample) -> Score:
-        answer = None if response is None else gqa.normalize(response)
+        answer = response if response is None or isinstance(response, Verbatim) else gqa.normalize(response)
         values = {"accuracy": float(answer == sample.reference["answer"])}
         for name in ("valid", "plausible"):
             if name in sample.metadata:
@@ -68,6 +69,11 @@ class GQA(Task):
             if balanced and all(score in record.scores for record in balanced):
                 found.append(column(name, balanced, score))
         return [*found, *_distribution(balanced), *breakdown]
+
+    def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
+        """The official result file."""
+        rows = [{"questionId": record.id, "prediction": record.parsed or ""} for record in records]
+        return ".json", json.dumps(rows).encode()
 
 
 def _sample(root: DataRoot, key: str, entry: Entry, choices: Mapping[str, Entry] | None) -> Sample:

@@ -87,6 +87,9 @@ class MMBench(Task):
         circular, *abilities = means(questions, "circular", ["l2", "l3"])
         return [circular, *means(questions, "vanilla"), *abilities]
 
+    def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
+        return _file(root).name
+
 
 def _file(root: DataRoot) -> Path:
     names = sorted(path.name for path in (root.path / "mmbench").glob("*.tsv"))

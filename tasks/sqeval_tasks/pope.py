@@ -25,6 +25,7 @@ MEASURES = {
     "recall": yesno.recall,
     "yes_ratio": yesno.yes_ratio,
 }
+DATA_VERSIONS = {2_910: "2,910 random questions (LLaVA's tables)", 3_000: "3,000 random questions (current)"}
 LLAVA_OFFSETS = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}
 """LLaVA's question file numbers the three categories in one space."""
 
@@ -82,6 +83,9 @@ class POPE(Task):
             for cell, members in cells(records, "category").items()
         ]
         return [f1_mean, *pooled, *by_category]
+
+    def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str | None:
+        return DATA_VERSIONS.get(len(_ordered(samples, "random")))
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         """Also LLaVA's numbers as ids, and the official files of {question, answer} without ids: one file, or a folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from sqeval.data.files import read_object, require_unique
 from sqeval.data.images import ImageRef
 from sqeval.data.root import DataRoot
 from sqeval.metrics import means
-from sqeval.model import Settings
+from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vqa
 from sqeval.stats.metric import Metric
@@ -26,7 +27,7 @@ class VQAv2(Task):
     """The validation split, whose answers are public; test-dev and test need the evaluation server."""
 
     name = "vqav2"
-    version = "1"
+    version = "2"
     description = "open-ended visual question answering, scored by agreement with ten people"
     citation = "Goyal et al. 2017, Making the V in VQA Matter, CVPR"
     primary = "accuracy"
@@ -37,7 +38,7 @@ class VQAv2(Task):
     )
     splits: ClassVar[Mapping[str, str]] = {"val": "214,354 questions on 40,504 images"}
     settings = Settings(max_new_tokens=128)
-    predictions = (("question_id", "answer"), ("question_id", "text"))
+    results = (("question_id", "answer"),)
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -55,14 +56,20 @@ class VQAv2(Task):
         return vqa.best_answer(sample.reference)
 
     def score(self, response: str | None, sample: Sample) -> Score:
-        """An empty answer is shown as unparsed and scored as the official code does: it may agree with somebody."""
+        """What is parsed is the answer to submit. An empty one is shown as unparsed and scored as the official code
+        does: it may agree with somebody."""
         if response is None:
             return Score(None, {"accuracy": 0.0})
-        answer, accuracy = vqa.judge(response, sample.reference)
-        return Score(answer if response.strip() else None, {"accuracy": accuracy})
+        answer = response if isinstance(response, Verbatim) else vqa.submitted(response)
+        return Score(answer if answer.strip() else None, {"accuracy": vqa.accuracy(answer, sample.reference)})
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         return means(records, "accuracy", ["answer_type", "question_type"])
+
+    def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
+        """The official result file: the evaluator gives for it the accuracy that these records have."""
+        rows = [{"question_id": int(record.id), "answer": record.parsed or ""} for record in records]
+        return ".json", json.dumps(rows).encode()
 
 
 def _by_id(entries: Sequence[Entry]) -> dict[int, Entry]:

@@ -11,7 +11,7 @@ import pytest
 from answering import answered, data_root, values, write_json
 
 from sqeval.errors import DataError
-from sqeval.task import Sample
+from sqeval.task import Sample, Score
 from sqeval_tasks.gqa import CHOICES, GQA, QUESTIONS
 
 TASK = GQA()
@@ -81,6 +81,21 @@ def test_sample_prompt_and_leading_zeros(tmp_path: Path) -> None:
     assert TASK.score("No.", sample).values == {"accuracy": 1.0}
     assert TASK.score("no ", sample).values == {"accuracy": 0.0}
     assert TASK.score("", sample).parsed is None
+
+
+def test_official_predictions_are_compared_as_they_are(tmp_path: Path) -> None:
+    """LLaVA's converter, not the official script, drops the period and the capitals."""
+    questions = json.loads((GOLDEN / "gqa_toy_questions.json").read_text())
+    write_json(tmp_path, QUESTIONS, {"1001": questions["1001"]})
+    (sample,) = samples = TASK.samples(data_root(tmp_path))
+    path = write_json(tmp_path, "predictions.json", [{"questionId": "1001", "prediction": "No."}])
+    final = TASK.read_predictions(path, samples)["1001"]
+    assert TASK.score(final, sample) == Score("No.", {"accuracy": 0.0})
+    path = write_json(tmp_path, "answers.json", [{"question_id": "1001", "text": "No."}])
+    assert TASK.score(TASK.read_predictions(path, samples)["1001"], sample) == Score("no", {"accuracy": 1.0})
+    assert TASK.submission(answered(TASK, samples, lambda sample: "No."))[1] == (
+        b'[{"questionId": "1001", "prediction": "no"}]'
+    )
 
 
 @pytest.mark.parametrize(

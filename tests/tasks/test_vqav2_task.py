@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 from answering import answered, data_root, values, write_json, write_lines
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sqeval.data.root import resolve_root
 from sqeval.errors import DataError
-from sqeval.task import Sample
+from sqeval.model import Verbatim
+from sqeval.scoring import vqa
+from sqeval.task import Sample, Score
 from sqeval_tasks.vqav2 import ANNOTATIONS, QUESTIONS, VQAv2
 
 TASK = VQAv2()
@@ -51,7 +56,13 @@ def test_annotations_give_the_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("response", "parsed", "accuracy"),
-    [("Down", "down", 1.0), ("at the table", "at table", 0.6), ("the table.", "table", 0.3), ("", None, 0.0)],
+    [
+        ("Down", "down", 1.0),
+        ("at the table", "at table", 0.6),
+        ("the table.", "table", 0.3),
+        ("The.", None, 0.0),
+        ("", None, 0.0),
+    ],
 )
 def test_scores(tmp_path: Path, response: str, parsed: str | None, accuracy: float) -> None:
     score = TASK.score(response, samples(tmp_path)[0])
@@ -59,10 +70,41 @@ def test_scores(tmp_path: Path, response: str, parsed: str | None, accuracy: flo
     assert score.values["accuracy"] == pytest.approx(accuracy)
 
 
-def test_unanimous_answers_are_compared_as_they_are(tmp_path: Path) -> None:
-    sample = samples(tmp_path)[1]
-    assert TASK.score("two", sample).values == {"accuracy": 0.0}
-    assert TASK.score("2", sample).values == {"accuracy": 1.0}
+@pytest.mark.parametrize(("text", "answers"), [("Yes", ["yes"] * 10), ("two.", ["2"] * 10)])
+def test_a_response_is_processed_and_a_final_answer_is_not(tmp_path: Path, text: str, answers: list[str]) -> None:
+    """The published protocol processes responses before submission; the evaluator normalises nothing here."""
+    sample = samples(tmp_path, ASKED[1:], [annotation(42000, answers)])[0]
+    assert TASK.score(text, sample) == Score(answers[0], {"accuracy": 1.0})
+    assert TASK.score(Verbatim(text), sample) == Score(text, {"accuracy": 0.0})
+    assert TASK.score(Verbatim(answers[0]), sample).values == {"accuracy": 1.0}
+
+
+@given(text=st.text(alphabet="yesYES.,!-' \n2two", max_size=8), people=st.lists(st.sampled_from(["yes", "2", "Yes"])))
+def test_final_answers_get_what_the_evaluator_gives(text: str, people: list[str]) -> None:
+    answers = ["yes", *people]
+    sample = Sample("1", None, "?", answers, "1")
+    assert TASK.score(Verbatim(text), sample).values == {"accuracy": vqa.accuracy(text, answers)}
+    assert TASK.score(text, sample).values == {"accuracy": vqa.accuracy(vqa.submitted(text), answers)}
+
+
+def test_capitals_cost_nothing_on_the_mini_suite() -> None:
+    mini = TASK.samples(resolve_root("mini"))
+    assert values(TASK, answered(TASK, mini, lambda sample: TASK.gold(sample).capitalize()))["accuracy"] > 0.99
+    shouted = values(TASK, answered(TASK, mini, lambda sample: Verbatim(TASK.gold(sample).capitalize())))
+    assert shouted["accuracy"] < 0.99
+
+
+def test_the_submission_scores_as_the_run_does(tmp_path: Path) -> None:
+    mini = TASK.samples(resolve_root("mini"))
+    spoken = answered(TASK, mini, lambda sample: f"{TASK.gold(sample).upper()}." if int(sample.id) % 3 else "It is")
+    suffix, content = TASK.submission(spoken)
+    path = tmp_path / f"submission{suffix}"
+    path.write_bytes(content)
+    final = TASK.read_predictions(path, mini)
+    assert {type(answer) for answer in final.values()} == {Verbatim}
+    again = answered(TASK, mini, lambda sample: final[sample.id])
+    assert [record.scores for record in again] == [record.scores for record in spoken]
+    assert TASK.submission(again) == (suffix, content)
 
 
 def test_breakdowns(tmp_path: Path) -> None:
@@ -76,7 +118,11 @@ def test_breakdowns(tmp_path: Path) -> None:
 def test_result_file_of_the_evaluation_server(tmp_path: Path) -> None:
     rows = [{"question_id": 42001, "answer": "2"}, {"question_id": 42000, "answer": ""}]
     path = write_json(tmp_path, "results.json", rows)
-    assert TASK.read_predictions(path, samples(tmp_path)) == {"42000": "", "42001": "2"}
+    found = TASK.read_predictions(path, samples(tmp_path))
+    assert found == {"42000": "", "42001": "2"}
+    assert {type(answer) for answer in found.values()} == {Verbatim}
+    spoken = write_lines(tmp_path, "answers.jsonl", [{"question_id": row["question_id"], "text": "2"} for row in rows])
+    assert {type(answer) for answer in TASK.read_predictions(spoken, samples(tmp_path)).values()} == {str}
     bad = write_json(tmp_path, "bad.json", [rows[0], {"question_id": 42000, "answer": 5}])
     with pytest.raises(DataError, match=r"bad.json:6: answer: expected a string, found 5"):
         TASK.read_predictions(bad, samples(tmp_path))

@@ -1,0 +1,55 @@
+"""Final answers from official result files stay final: in the run folder, when resumed, and when scored again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqeval.config import RunConfig
+from sqeval.data.root import resolve_root
+from sqeval.evaluation import evaluate
+from sqeval.rundir import SAMPLES, read_records
+from sqeval_tasks.vqav2 import VQAv2
+
+TASK = VQAv2()
+
+
+@pytest.fixture
+def shouted() -> dict[int, str]:
+    """Right answers in capitals; those with letters are wrong where all people agree, unless they are processed."""
+    return {int(sample.id): TASK.gold(sample).upper() for sample in TASK.samples(resolve_root("mini"))}
+
+
+def scored(out: Path, name: str, predictions: Path) -> tuple[Path, Any]:
+    config = RunConfig(tasks=("vqav2",), data="mini", out=str(out), name=name, model="replay", ckpt=str(predictions))
+    outcome = evaluate(config, kind="score")
+    return outcome.folder, outcome.metrics["vqav2"]["metrics"]["accuracy"]["value"]
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps(rows), "utf-8")
+    return path
+
+
+def test_final_answers_stay_final(tmp_path: Path, shouted: dict[int, str]) -> None:
+    official = written(tmp_path / "a.json", [{"question_id": key, "answer": text} for key, text in shouted.items()])
+    spoken = written(tmp_path / "b.json", [{"question_id": key, "text": text} for key, text in shouted.items()])
+    folder, value = scored(tmp_path, "final", official)
+    assert scored(tmp_path, "spoken", spoken)[1] == 1.0
+    assert value < 0.99
+
+    assert scored(tmp_path, "again", folder)[1] == value
+    assert scored(tmp_path, "samples", folder / "vqav2" / SAMPLES)[1] == value
+    renamed = tmp_path / "renamed.jsonl"
+    renamed.write_bytes((folder / "vqav2" / SAMPLES).read_bytes())
+    assert scored(tmp_path, "renamed", renamed)[1] == value
+
+    (folder / "vqav2" / "metrics.json").unlink()
+    assert scored(tmp_path, "final", official)[1] == value
+    assert all(record.verbatim for record in read_records(folder / "vqav2" / SAMPLES)[0])
+    assert json.loads((folder / "vqav2" / "submission.json").read_text("utf-8")) == [
+        {"question_id": key, "answer": text} for key, text in shouted.items()
+    ]
