@@ -61,7 +61,8 @@ def draw(scene: Scene) -> Pixels:
         shade = np.array([c + rng.below(25) - 12 for c in INK[thing.color]], dtype=np.int64)
         canvas = (canvas * (FINE * FINE - cover) + shade * cover) // (FINE * FINE)
     noise = np.frombuffer(rng.bytes(SIDE * SIDE * 3), dtype=np.uint8).reshape(SIDE, SIDE, 3).astype(np.int64)
-    return np.clip(canvas + noise // 16 - 8, 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(canvas + noise // 16 - 8, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _ground(scene: Scene) -> NDArray[np.int64]:

@@ -180,9 +180,10 @@ def both_or_either(scene: Scene, rng: Rng) -> Question:
         text = f"Is there either a {x} or a {y}?"
     answer, wrong = _yes_no(yes)
     found = [next(iter(scene.shaped(s)), None) for s in (x, y)]
+    left, right = (_then(_find(s, scene.shaped(s)), ("exist", "?")) for s in (x, y))
     return Question(
         text, answer, wrong, "both_or_either", "logical", "obj", tuple(t.id for t in found if t),
-        _join(*(_then(_find(s, scene.shaped(s)), ("exist", "?")) for s in (x, y)), word),
+        _join(left, right, word),
     )  # fmt: skip
 
 

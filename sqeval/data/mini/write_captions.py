@@ -20,7 +20,9 @@ VALIDATION_SHARE = 10
 
 def write_coco_captions(root: Path, scenes: Sequence[Scene]) -> None:
     """Write the annotations of all pictures and the split; both number the captions alike."""
-    images, annotations, split = [], [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    split: list[dict[str, Any]] = []
     for imgid, scene in enumerate(scenes):
         image_id, name = FIRST_IMAGE + imgid, coco_name(FIRST_IMAGE + imgid)
         texts = captions(scene)
@@ -49,7 +51,8 @@ def write_coco_captions(root: Path, scenes: Sequence[Scene]) -> None:
 
 def write_nocaps(root: Path, domains: Mapping[str, Sequence[Scene]]) -> None:
     """Write pictures and annotations; the domain says how many objects are combinations unseen in training."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for domain, scenes in domains.items():
         for scene in scenes:
             image_id = len(images)
