@@ -57,6 +57,16 @@ def test_one_line_a_task_with_all_numbers(width: int) -> None:
     assert lines[3].strip() == "No answer was unparsed, errored or truncated."
 
 
+def test_the_data_version_is_said_where_there_are_several() -> None:
+    metrics = {
+        "pope": {**result(), "data_version": "2,910 random questions"},
+        "gqa": {**result(), "data_version": None},
+    }
+    text = rendered({}, metrics)
+    assert "pope: data version 2,910 random questions" in text
+    assert "gqa: data" not in text
+
+
 def test_what_went_wrong_is_said_by_task() -> None:
     text = rendered({}, {"gqa": result(unparsed=12, truncated=3), "pope": result(errored=1), "vqav2": result()})
     assert "gqa: 12 unparsed, 3 truncated of 214,354" in text

@@ -117,9 +117,11 @@ def test_renumbering_the_passes_keeps_the_circular_score() -> None:
 def test_the_development_set_of_the_tables_is_preferred(tmp_path: Path) -> None:
     write(tmp_path, ROWS, "MMBench_DEV_CN.tsv")
     write(tmp_path, ROWS[:5], "MMBench_DEV_EN.tsv")
-    assert len(TASK.samples(data_root(tmp_path))) == 5
+    five = TASK.samples(data_root(tmp_path))
+    assert (len(five), TASK.data_version(data_root(tmp_path), five)) == (5, "MMBench_DEV_EN.tsv")
     write(tmp_path, ROWS[:3])
-    assert len(TASK.samples(data_root(tmp_path))) == 3
+    three = TASK.samples(data_root(tmp_path))
+    assert (len(three), TASK.data_version(data_root(tmp_path), three)) == (3, "mmbench_dev_20230712.tsv")
 
 
 def test_unknown_files_are_not_guessed_at(tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_samples_and_prompt(samples: list[Sample]) -> None:
     assert TASK.settings.temperature == 0
 
 
+@pytest.mark.parametrize(("random", "words"), [(2_910, "LLaVA's tables"), (3_000, "current"), (10, None)])
+def test_the_number_of_random_questions_tells_the_data_version(
+    samples: list[Sample], tmp_path: Path, random: int, words: str | None
+) -> None:
+    found = TASK.data_version(data_root(tmp_path), samples[:1] * random + samples[2:])
+    assert found is None if words is None else found and words in found
+
+
 def test_metrics_of_a_model_that_always_says_yes(samples: list[Sample]) -> None:
     found = values(TASK, answered(TASK, samples, lambda sample: "Yes"))
     f1 = {"random": 2 / 3, "popular": 1 / 2, "adversarial": 1 / 2}
