@@ -85,8 +85,7 @@ def prompts_hash(task: Task, samples: Iterable[Sample]) -> str:
 
 def digest(*parts: Any) -> str:
     """SHA-256 of JSON-able values; the order of keys in objects does not matter."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_encode(parts).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -103,3 +102,6 @@ def _bytes(image: ImageRef) -> int | None:
         return image.path.stat().st_size
     except OSError:
         return None
+
+
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain).encode
