@@ -19,7 +19,6 @@ def command(
     import time
 
     from rich.console import Console
-    from rich.text import Text
 
     from sqeval.demo import run_demo
     from sqeval.leaderboard import boards
@@ -29,12 +28,17 @@ def command(
 
     began = time.monotonic()
     runs = run_demo(out, progress_for_stderr(), fresh=fresh, command=command_line(sys.argv))
-    console = Console()
-    console.print(report.screen(boards(runs)))
-    console.print(Text(report.LEGEND, style="dim"))
-    console.print(Text("The suite is synthetic: it tests the harness, and ranks no real model.", style="dim"))
+    Console().print(report.screen(boards(runs)))
     print(f"\n{time.monotonic() - began:.0f} seconds. What to type next:\n")
-    print(f"  sqeval compare {out}/mini-blind {out}/mini          # what looking at the picture is worth")
-    print("  sqeval tasks show gqa                                # what a benchmark asks, word for word")
-    print("  sqeval run --tasks all --ckpt PATH --data DIR        # your checkpoint on official files")
+    for line, why in next_commands(out):
+        print(f"  {line:<60}  # {why}")
     print(f"\n{out}")
+
+
+def next_commands(out: str) -> tuple[tuple[str, str], ...]:
+    """Commands worth typing after the demo, and what each is for."""
+    return (
+        (f"sqeval compare {out}/mini-blind {out}/mini", "what looking at the picture is worth"),
+        ("sqeval tasks show gqa", "what a benchmark asks, word for word"),
+        ("sqeval run --tasks all --ckpt PATH --data DIR", "your checkpoint on official files"),
+    )
