@@ -11,12 +11,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from sqeval.data.collection import paused
 from sqeval.errors import UserError
 from sqeval.rundir import METRICS, RUN, to_json
 from sqeval.runs import Run
 from sqeval.stored import STORED, pack
 
 
+@paused()
 def store(run: Run, out: Path, name: str | None = None) -> Path:
     """Store `run` as the baseline ``out/name`` and return that folder. Raises UserError if it exists."""
     name = name or run.name

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqeval.changes import Cell, Flips, cells, flips, per_unit
+from sqeval.data.collection import paused
 from sqeval.errors import EXIT_INCOMPLETE, EXIT_REGRESSION, IncompleteError, SqevalError, UserError
 from sqeval.registry import get_task
 from sqeval.runs import Run, TaskRun
@@ -65,6 +66,7 @@ class RunComparison:
         return any(task.verdict is not Verdict.INCOMPARABLE for task in self.tasks)
 
 
+@paused()
 def compare_runs(baseline: Run, candidate: Run, rules: Rules) -> RunComparison:
     """Compare every task that both runs have. Raises SqevalError for a run whose samples are broken."""
     shared = [name for name in baseline.tasks if name in candidate.tasks]
