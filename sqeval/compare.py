@@ -145,8 +145,9 @@ def _differing(base: TaskRun, candidate: TaskRun) -> list[str]:
 
 def _metrics(run: TaskRun, ids: set[str]) -> dict[str, Metric]:
     """The task's metrics, computed anew from the records with these ids."""
-    records = [record for record in run.records if record.id in ids]
-    found = {metric.name: metric for metric in get_task(run.name).metrics(records)}
-    if run.result["primary"] not in found:
-        raise UserError(f"the installed task {run.name} has no metric {run.result['primary']}")
-    return found
+    task = get_task(run.name)
+    if task.version != run.result["version"]:
+        then = run.result["version"]
+        raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")
+    metrics = task.metrics([record for record in run.records if record.id in ids])
+    return {metric.name: metric for metric in metrics}

@@ -29,14 +29,15 @@ def command(
     from sqeval.compare import Rules, compare_runs, exit_code
     from sqeval.matchup import match
     from sqeval.report.comparison import as_json, as_markdown, legend, screen, tally
-    from sqeval.report.files import write_json, write_text
+    from sqeval.report.files import write_text
     from sqeval.report.text import plain
+    from sqeval.rundir import to_json
 
     rules = Rules(alpha=alpha, margin=margin)
     found = match(paths, baseline)
     comparisons = [compare_runs(found.baseline, candidate, rules) for candidate in found.candidates]
     if json:
-        write_json(json, as_json(comparisons, rules, found.notes))
+        write_text(json, to_json(as_json(comparisons, rules, found.notes)))
     if markdown:
         write_text(markdown, as_markdown(comparisons, rules, found.notes))
     console = Console()

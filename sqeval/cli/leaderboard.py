@@ -35,8 +35,8 @@ def command(
     from sqeval.errors import UserError
     from sqeval.leaderboard import boards
     from sqeval.report import leaderboard as report
-    from sqeval.report.files import to_json
     from sqeval.report.text import plain
+    from sqeval.rundir import to_json
     from sqeval.runs import find_runs
 
     found = find_runs(results)
@@ -52,4 +52,4 @@ def command(
     elif format is Format.CSV:
         sys.stdout.write(report.as_csv(tables))
     else:
-        sys.stdout.write(to_json(report.as_rows(tables)))
+        sys.stdout.write(to_json({"rows": report.as_rows(tables)}))

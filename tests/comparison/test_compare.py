@@ -103,6 +103,13 @@ def test_another_task_version_makes_runs_incomparable(base: Run, tmp_path: Path)
     assert compared(base, other)["colours"].reasons == ("task version (1 and 2)",)
 
 
+def test_runs_of_a_version_that_is_not_installed_are_not_computed_anew(tmp_path: Path) -> None:
+    one, two = (make_run(tmp_path / name, {"colours": answers(truths(50))}, version="0") for name in ("one", "two"))
+    found = compared(one, two)["colours"]
+    assert found.verdict is Verdict.INCOMPARABLE
+    assert "the installed task is version 1, the runs are of version 0" in found.reasons[0]
+
+
 def test_other_samples_make_runs_incomparable(base: Run, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", {"colours": answers(truths(1200))[:1000]})
     assert compared(base, other)["colours"].reasons == ("200 of 1200 sample ids are in one run alone",)

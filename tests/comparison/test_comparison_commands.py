@@ -100,7 +100,7 @@ def test_leaderboard_formats(results: Path) -> None:
     assert table.index("base") < table.index("worse") < table.index("floors") < table.index("blind")
     markdown = sqeval("leaderboard", results, "--format", "md").stdout
     assert markdown.startswith("# Leaderboard\n")
-    assert len(json.loads(sqeval("leaderboard", results, "--format", "json").stdout)) == 5
+    assert len(json.loads(sqeval("leaderboard", results, "--format", "json").stdout)["rows"]) == 5
     lines = sqeval("leaderboard", results, "--format", "csv").stdout.splitlines()
     assert lines[0].startswith("data,run,standing")
     assert len(lines) == 6
