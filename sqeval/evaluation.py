@@ -12,6 +12,7 @@ from sqeval import runfile, runner
 from sqeval.data.root import resolve_root
 from sqeval.errors import UserError
 from sqeval.models.loading import load_model, model_kind
+from sqeval.models.replay import Replay
 from sqeval.progress import Progress, Silent
 from sqeval.registry import parse_tasks
 from sqeval.rundir import RunFolder, opened
@@ -76,6 +77,9 @@ def evaluate(
                 model = load_model(config)
         told["identity"] = asdict(model.identity)
         runfile.require_same(before, told, folder.path)
+        if isinstance(model, Replay):
+            for load in loads:
+                model.fit(load.task, load.asked)  # before anything is written: a bad file leaves no run folder behind
         if fresh:
             folder.clear()
         plans = [runner.plan(load, model, folder.task(load.task.name)) for load in loads]

@@ -33,6 +33,9 @@ def command(
 ) -> None:
     """Score predictions, or score a run again; writes a run folder like that of `sqeval run`.
 
+    Official result files hold final answers, which are compared as they are, as the benchmark's own evaluator does.
+    Responses, as in LLaVA's answer files and in a samples.jsonl, are first processed as the published numbers were.
+
     Example: sqeval score --task pope --data mini --predictions answers.jsonl --out results
     """
     from sqeval.cli.run import show

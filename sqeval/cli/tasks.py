@@ -87,7 +87,9 @@ def _facts(task: Task) -> RenderableType:
     for wanted in task.files:
         optional = "" if wanted.required else " (optional)"
         grid.add_row("reads", Text(f"{wanted.path}{optional}: {wanted.source}"))
-    for id_field, text_field in (*task.results, *task.predictions):
+    for id_field, text_field in task.results:
+        grid.add_row("scores files with", Text(f"{id_field}, {text_field} (final answers, compared as they are)"))
+    for id_field, text_field in task.predictions:
         grid.add_row("scores files with", Text(f"{id_field}, {text_field}"))
     return grid
 

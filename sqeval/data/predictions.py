@@ -24,6 +24,7 @@ Format = tuple[str, str]
 
 OURS: Format = ("id", "response")
 _SHOWN = 5
+_FIELDS_SHOWN = 8
 
 
 @paused()
@@ -71,9 +72,10 @@ def read_in_order(path: Path, parts: Sequence[Sequence[tuple[str, str]]], fields
         if not entries or question not in entries[0].value or answer not in entries[0].value:
             return None
         texts = [entry.get(question, str) for entry in entries]
-        chosen = _matching(texts, parts)
+        orders = [*parts, *([pair for part in order for pair in part] for order in permutations(parts))]
+        chosen = next((pairs for pairs in orders if texts == [q for _, q in pairs]), None)
         if chosen is None:
-            raise _mismatch(entries, texts, parts, question)
+            raise _mismatch(entries, texts, orders, question)
         for (key, _), entry in zip(chosen, entries, strict=True):
             if key in answers:
                 raise entry.error(f"a second answer to {key}", question)
@@ -97,7 +99,7 @@ def read_by_key(path: Path, field: str, kind: type[T], ids: set[str]) -> dict[st
 def read_records(path: Path) -> list[Entry]:
     """The objects of a JSON list or of a JSON Lines file, told apart by the first character."""
     if not path.is_file():
-        raise DataError("no such file; give a file of predictions", file=path)
+        raise DataError(f"{'is a folder' if path.is_dir() else 'no such file'}; give a file of predictions", file=path)
     return read_list(path) if read_text(path).lstrip().startswith("[") else read_lines(path)
 
 
@@ -130,7 +132,9 @@ def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> 
         if key_field in entries[0].value and text_field in entries[0].value:
             return key_field, text_field
     wanted = " or ".join(f"{{{key}, {text}}}" for key, text in formats)
-    raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(entries[0].value)}")
+    found = [show(name) for name in list(entries[0].value)[:_FIELDS_SHOWN]]
+    more = ", ..." if len(entries[0].value) > _FIELDS_SHOWN else ""
+    raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(found)}{more}")
 
 
 def _key(entry: Entry, field: str) -> str:
@@ -145,25 +149,16 @@ def _some(ids: set[str]) -> str:
     return ", ".join(first) + (", ..." if len(ids) > _SHOWN else "")
 
 
-def _matching(texts: Sequence[str], parts: Sequence[Sequence[tuple[str, str]]]) -> Sequence[tuple[str, str]] | None:
-    """The samples whose questions are `texts`: one part, or all parts in some order."""
-    candidates = [*parts, *([pair for part in order for pair in part] for order in permutations(parts))]
-    for pairs in candidates:
-        if len(pairs) == len(texts) and all(text == q for text, (_, q) in zip(texts, pairs, strict=True)):
-            return pairs
-    return None
-
-
 def _mismatch(
-    entries: Sequence[Entry], texts: Sequence[str], parts: Sequence[Sequence[tuple[str, str]]], field: str
+    entries: Sequence[Entry], texts: Sequence[str], orders: Sequence[Sequence[tuple[str, str]]], field: str
 ) -> DataError:
-    """Why nothing matches, told against the part that agrees for longest."""
+    """Why nothing matches, told against the order that agrees for longest."""
 
-    def agreeing(part: Sequence[tuple[str, str]]) -> int:
-        pairs = zip(texts, part, strict=False)
-        return next((i for i, (text, (_, q)) in enumerate(pairs) if text != q), min(len(texts), len(part)))
+    def agreeing(order: Sequence[tuple[str, str]]) -> int:
+        pairs = zip(texts, order, strict=False)
+        return next((i for i, (text, (_, q)) in enumerate(pairs) if text != q), min(len(texts), len(order)))
 
-    best = max(parts, key=agreeing)
+    best = max(orders, key=agreeing)
     at = agreeing(best)
     if at < min(len(texts), len(best)):
         key, wanted = best[at]

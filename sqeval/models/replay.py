@@ -31,16 +31,20 @@ class Replay:
         run = read_json(path / RUN)
         self.of_run = run is not None
         self._answers: dict[str, Completion] = {}
+        self._read: dict[str, dict[str, Completion]] = {}
         self.identity = _identity(path, run)
 
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
-        """Read the answers to `samples`, which must be exactly those in the file. Raises DataError."""
-        path = self._path / task.name / SAMPLES if self.of_run else self._path
-        if path.name == SAMPLES:
-            self._answers = _ours(path, samples)
-        else:
-            read = task.read_predictions(path, samples)
-            self._answers = {key: Completion(key, text) for key, text in read.items()}
+        """Read the answers to `samples`, all of a run, which must be exactly those in the file; once a task. Raises
+        DataError."""
+        if task.name not in self._read:
+            path = self._path / task.name / SAMPLES if self.of_run else self._path
+            if path.name == SAMPLES:
+                self._read[task.name] = _ours(path, samples)
+            else:
+                read = task.read_predictions(path, samples)
+                self._read[task.name] = {key: Completion(key, text) for key, text in read.items()}
+        self._answers = self._read[task.name]
 
     def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
         for group in groups:

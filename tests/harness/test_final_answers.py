@@ -10,6 +10,7 @@ import pytest
 
 from sqeval.config import RunConfig
 from sqeval.data.root import resolve_root
+from sqeval.errors import DataError
 from sqeval.evaluation import evaluate
 from sqeval.rundir import SAMPLES, read_records
 from sqeval_tasks.vqav2 import VQAv2
@@ -23,9 +24,9 @@ def shouted() -> dict[int, str]:
     return {int(sample.id): TASK.gold(sample).upper() for sample in TASK.samples(resolve_root("mini"))}
 
 
-def scored(out: Path, name: str, predictions: Path) -> tuple[Path, Any]:
+def scored(out: Path, name: str, predictions: Path, *, fresh: bool = False) -> tuple[Path, Any]:
     config = RunConfig(tasks=("vqav2",), data="mini", out=str(out), name=name, model="replay", ckpt=str(predictions))
-    outcome = evaluate(config, kind="score")
+    outcome = evaluate(config, kind="score", fresh=fresh)
     return outcome.folder, outcome.metrics["vqav2"]["metrics"]["accuracy"]["value"]
 
 
@@ -53,3 +54,16 @@ def test_final_answers_stay_final(tmp_path: Path, shouted: dict[int, str]) -> No
     assert json.loads((folder / "vqav2" / "submission.json").read_text("utf-8")) == [
         {"question_id": key, "answer": text} for key, text in shouted.items()
     ]
+
+
+def test_a_bad_file_neither_starts_a_run_nor_ends_one(tmp_path: Path, shouted: dict[int, str]) -> None:
+    rows = [{"question_id": key, "answer": text} for key, text in shouted.items()]
+    path = written(tmp_path / "a.json", rows[1:])
+    with pytest.raises(DataError, match="1 samples without a prediction"):
+        scored(tmp_path / "out", "run", path)
+    assert list((tmp_path / "out").iterdir()) == []
+    folder, _ = scored(tmp_path / "out", "run", written(path, rows))
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(DataError, match="occurs twice"):
+        scored(tmp_path / "out", "run", written(path, [*rows, rows[0]]), fresh=True)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
