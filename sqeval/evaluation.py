@@ -35,6 +35,8 @@ class Outcome:
     """Content of metrics.json by task, for the tasks asked for."""
     errors: Mapping[str, Sequence[tuple[str, str]]]
     """Id and message of the first errored samples by task."""
+    untouched: bool = False
+    """Everything was there already; nothing was asked or written."""
 
     @property
     def errored(self) -> int:
@@ -85,7 +87,7 @@ def evaluate(
         plans = [runner.plan(load, model, folder.task(load.task.name)) for load in loads]
         finished = {plan.load.task.name: plan.finished for plan in plans if plan.finished is not None}
         if before is not None and before["status"] == "complete" and len(finished) == len(plans):
-            return Outcome(folder.path, before, finished, {})
+            return Outcome(folder.path, before, finished, {}, untouched=True)
         outcome = _carry_out(plans, model, folder, runfile.begin(told, before, command), progress)
         run = runfile.end(dict(outcome.run), time.monotonic() - began)
         folder.write(run)

@@ -49,6 +49,9 @@ class Lines:
     def task(self, name: str, total: int, done: int) -> Iterator[Bar]:
         counter, began = _Counter(), time.monotonic()
         yield counter
+        if not counter.done:
+            print(f"{name}: {done:,} answers kept from before, scored again", file=sys.stderr, flush=True)
+            return
         seconds = time.monotonic() - began
         parts = [f"{name}: {counter.done:,} questions in {seconds:.1f} s ({counter.done / max(seconds, 1e-9):,.1f}/s)"]
         parts += [f"{counter.failed:,} errored"] if counter.failed else []

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqeval.metrics
 import sqeval.scoring
+from sqeval.data.collection import paused
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, IncompleteError, UserError
 from sqeval.model import Completion, Fitted, Model, Verbatim
@@ -69,6 +70,7 @@ class Result:
     """Id and message of the first errored samples."""
 
 
+@paused()
 def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
     """Read the task's samples and choose those to ask. Raises DataError for bad or empty data."""
     root = DataRoot(root.path, root.name)  # remembers the files of this task alone
@@ -85,6 +87,7 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
     return Load(task, samples, select(samples, limit, seed), root.hash(), task.data_version(root, samples))
 
 
+@paused()
 def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
     """Compare what is to be asked with what `folder` holds. Reads only. Raises DataError for a damaged folder."""
     task, who = load.task, model.identity
@@ -188,6 +191,7 @@ def _ask(plan: Plan, model: Model, appender: Appender, bar: Bar) -> tuple[list[R
     return given, tokens
 
 
+@paused()
 def _finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     task = plan.load.task
     extra = task.corpus_scores(records, plan.load.samples)

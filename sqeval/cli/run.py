@@ -89,6 +89,8 @@ def show(outcome: Outcome, max_errors: int) -> None:
     from sqeval.report.summary import summary_table
     from sqeval.report.text import plain
 
+    if outcome.untouched:
+        print("complete since before, nothing was asked; --fresh starts over", file=sys.stderr)
     for task, errors in outcome.errors.items():
         for sample, message in errors:
             print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
