@@ -51,12 +51,18 @@ class Flips:
     """Exact p-value that ignores clusters, a cross-check; for scores of 0 and 1 alone."""
 
 
-def per_unit(metrics: Mapping[str, Metric]) -> str | None:
-    """The first metric over all units that has a value for each: F1 has none for a true negative, accuracy has."""
-    for name, metric in metrics.items():
-        if "/" not in name and len(metric.ids) and not np.isnan(unit_values(metric)).any():
+def per_unit(before: Mapping[str, Metric], after: Mapping[str, Metric]) -> str | None:
+    """The first metric that is the mean of its units' own values in both runs: accuracy is, F1 is not."""
+    for name in before:
+        if "/" not in name and name in after and _is_mean(before[name]) and _is_mean(after[name]):
             return name
     return None
+
+
+def _is_mean(metric: Metric) -> bool:
+    n = len(metric.ids)
+    whole = evaluator(metric, n)(metric.columns.sum(axis=0))
+    return n > 0 and bool(np.isclose(unit_values(metric).mean(), whole, rtol=0, atol=1e-9))
 
 
 def unit_values(metric: Metric) -> Floats:

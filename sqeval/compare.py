@@ -45,7 +45,7 @@ class TaskComparison:
     subset: tuple[int, int] | None = None
     """(samples compared, samples of the larger run) if they are not all."""
     flips: Flips | None = None
-    """None if no metric has a value for each unit alone."""
+    """None if no metric is a mean of values that each unit has."""
     cells: tuple[Cell, ...] = ()
     """Those that lost most first, by the upper end of their interval."""
 
@@ -118,7 +118,7 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, level: float) -> T
         raise IncompleteError(f"{len(ours ^ theirs)} of {len(ours | theirs)} sample ids are in one run alone")
     metric = str(base.result["primary"])
     before, after = (_metrics(run, common) for run in (base, candidate))
-    unit = per_unit(before)
+    unit = per_unit(before, after)
     return TaskComparison(
         base.name,
         metric,

@@ -164,6 +164,16 @@ def test_the_cell_that_lost_most_comes_first(base: Run, tmp_path: Path) -> None:
         assert second.difference.identical
 
 
+def test_flips_are_those_of_single_answers_where_the_metric_is_f1(base: Run, tmp_path: Path) -> None:
+    # A true negative counts for nothing in F1, but an answer that becomes one has become better.
+    rows = answers(~truths(1200))
+    found = compared(base, make_run(tmp_path / "turned", {"presence": rows}))["presence"]
+    assert found.metric == "f1"
+    assert found.flips is not None
+    assert len(found.flips.worse) == truths(1200).sum()
+    assert len(found.flips.better) == (~truths(1200)).sum()
+
+
 def test_tasks_that_only_one_run_has_are_named(base: Run, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", {"colours": answers(truths(1200))})
     comparison = compare_runs(base, other, Rules())
