@@ -25,7 +25,7 @@ PROMPT = "Provide a brief description of the given image, your answer should be 
 class CocoCaption(Task):
     """The Karpathy test split, or, without the file that defines it, every annotated image.
 
-    Which of the two it was stands in each record (tag ``split``). SPICE is not computed: its metric has no value.
+    Which of the two it was is the data version. SPICE is not computed: its metric has no value.
     """
 
     name = "coco_caption"
@@ -53,8 +53,7 @@ class CocoCaption(Task):
         references = _references(data, images)
         split_file = root.find(SPLIT)
         chosen = set(images) if split_file is None else _test_split(read_object(split_file), images)
-        split = "val2014" if split_file is None else "karpathy-test"
-        return [_sample(root, images[key], key, references[key], split) for key in images if key in chosen]
+        return [_sample(root, images[key], key, references[key]) for key in images if key in chosen]
 
     def prompt(self, sample: Sample) -> str:
         return PROMPT
@@ -83,6 +82,9 @@ class CocoCaption(Task):
             column("rouge_l", records, "rouge_l"),
             mean("spice", [], [], []),  # of no image: it was not run
         ]
+
+    def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
+        return "karpathy-test" if root.find(SPLIT) else "val2014"
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         rows = [{"image_id": int(record.id), "caption": record.parsed or ""} for record in records]
@@ -118,8 +120,8 @@ def _test_split(data: Entry, images: Mapping[int, Entry]) -> set[int]:
     return chosen
 
 
-def _sample(root: DataRoot, image: Entry, key: int, references: list[str], split: str) -> Sample:
+def _sample(root: DataRoot, image: Entry, key: int, references: list[str]) -> Sample:
     if not references:
         raise image.error(f"expected captions of image {key} among the annotations, found none", "id")
     ref = image_named(root, "coco/val2014", image, "file_name")
-    return Sample(id=str(key), image=ref, question=PROMPT, reference=references, cluster=ref.key, tags={"split": split})
+    return Sample(id=str(key), image=ref, question=PROMPT, reference=references, cluster=ref.key)
