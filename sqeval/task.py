@@ -82,6 +82,10 @@ class Task(ABC):
     results: ClassVar[tuple[tuple[str, str], ...]] = ()
     """The same for official result files, if their answers are final: they are read as `Verbatim`."""
 
+    def require(self) -> None:
+        """Raise UserError if scoring needs something that this machine lacks. Called before anything is asked."""
+        return
+
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
         """All samples, in the official order. Raises DataError for missing files and malformed records."""

