@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, IncompleteError, UserError
 from sqeval.model import Completion, Fitted, Model, Verbatim
 from sqeval.models.replay import completion
-from sqeval.planner import Question, groups, prompts_hash, questions, select
+from sqeval.planner import Question, digest, groups, prompts_hash, questions, select
 from sqeval.progress import Bar, Progress
 from sqeval.records import Record
 from sqeval.rundir import Appender, TaskFolder
@@ -72,8 +72,10 @@ class Result:
 
 @paused()
 def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
-    """Read the task's samples and choose those to ask. Raises DataError for bad or empty data."""
-    root = DataRoot(root.path, root.name)  # remembers the files of this task alone
+    """Read the task's samples and choose those to ask. Raises DataError for bad or empty data, UserError if the task
+    cannot be scored on this machine."""
+    task.require()
+    root = replace(root, used=set())  # remembers the files of this task alone
     samples = task.samples(root)
     if not samples:
         raise DataError(
@@ -165,10 +167,8 @@ def scorer_hash(task: Task) -> str:
     own = {inspect.getsourcefile(kind) for kind in type(task).__mro__ if issubclass(kind, Task) and kind is not Task}
     scoring = [path for folder in sqeval.scoring.__path__ for path in Path(folder).glob("*.py")]
     files = {Path(name) for name in (*own, sqeval.metrics.__file__) if name} | set(scoring)
-    content = hashlib.sha256(task.version.encode())
-    for path in sorted(files, key=lambda file: file.name):
-        content.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return content.hexdigest()
+    sources = sorted((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
+    return digest(task.version, sources)
 
 
 def _ask(plan: Plan, model: Model, appender: Appender, bar: Bar) -> tuple[list[Record], int]:

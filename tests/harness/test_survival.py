@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -111,6 +112,7 @@ def test_killed_at_every_touch_of_a_file(config: Make, expected: dict[str, bytes
         assert status == -signal.SIGKILL
         evaluate(target, model=Looker())
         assert content(target.folder) == expected, f"killed at file event {points + 1}"
+        assert json.loads((target.folder / "run.json").read_bytes())["status"] == "complete"
         points += 1
     assert points > 20
     assert content(target.folder) == expected
