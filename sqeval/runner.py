@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import sqeval.metrics
-import sqeval.scoring
 from sqeval.data.collection import paused
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, IncompleteError, UserError
 from sqeval.model import Completion, Fitted, Model, Verbatim
 from sqeval.models.replay import completion
-from sqeval.planner import Question, digest, groups, prompts_hash, questions, select
+from sqeval.planner import Question, groups, prompts_hash, questions, select
 from sqeval.progress import Bar, Progress
 from sqeval.records import Record
 from sqeval.rundir import Appender, TaskFolder
+from sqeval.scorers import scorer_hash
 from sqeval.stats import estimate
 from sqeval.task import Sample, Task
 
@@ -160,15 +156,6 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         request_hash=question.hash,
         verbatim=verbatim,
     )
-
-
-def scorer_hash(task: Task) -> str:
-    """SHA-256 of the code that scores: the task's version, its module and those of its bases, and sqeval.scoring."""
-    own = {inspect.getsourcefile(kind) for kind in type(task).__mro__ if issubclass(kind, Task) and kind is not Task}
-    scoring = [path for folder in sqeval.scoring.__path__ for path in Path(folder).glob("*.py")]
-    files = {Path(name) for name in (*own, sqeval.metrics.__file__) if name} | set(scoring)
-    sources = sorted((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
-    return digest(task.version, sources)
 
 
 def _ask(plan: Plan, model: Model, appender: Appender, bar: Bar) -> tuple[list[Record], int]:
