@@ -10,7 +10,7 @@ CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks)
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-slow lint format mini-checkpoint clean
+.PHONY: help demo test test-slow lint format mini-checkpoint baselines clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -35,6 +35,12 @@ format: $(VENV)/.installed-dev  ## format the code
 
 mini-checkpoint: $(VENV)/.installed  ## train the packaged checkpoint anew (about 15 minutes) into build/mini
 	$(BIN)/sqllava train mini --out build/mini
+
+baselines: $(VENV)/.installed  ## run the demo anew and store its runs as the committed baselines and leaderboard
+	$(BIN)/sqeval demo --fresh
+	rm -rf results/baselines
+	for run in mini mini-blind majority; do $(BIN)/sqeval baseline results/demo/$$run || exit 1; done
+	$(BIN)/sqeval leaderboard results/baselines --format md > results/LEADERBOARD.md
 
 clean:  ## remove the virtual environment, caches and build products
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
