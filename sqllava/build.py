@@ -81,6 +81,7 @@ def build(recipe: ModelRecipe, corpus: Iterable[str]) -> tuple[SqLlavaForConditi
         num_prototypes=recipe.num_prototypes,
         num_iterations=recipe.num_iterations,
         sees_images=recipe.sees_images,
+        tie_word_embeddings=bool(recipe.text.get("tie_word_embeddings", False)),
     )
     model = SqLlavaForConditionalGeneration(config)
     if (spread := recipe.text.get("initializer_range")) is not None:

@@ -59,6 +59,14 @@ class Schedule(Strict):
     """Largest gradient norm."""
 
 
+class GroundingRecipe(Strict):
+    """The auxiliary loss of `sqllava.grounding`."""
+
+    data: str
+    """Region labels under the data root."""
+    weight: Annotated[float, Field(gt=0)]
+
+
 class Stage(Schedule):
     """One stage of training."""
 
@@ -73,6 +81,7 @@ class Stage(Schedule):
     """Probability that a turn after the first is asked by the model itself (templates with a virtual user)."""
     answer_template_share: Share = 0.0
     """Share of samples rendered with the evaluation template, without self-questioning."""
+    grounding: GroundingRecipe | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Stage:
@@ -80,6 +89,8 @@ class Stage(Schedule):
             raise ValueError(f"template: unknown template {self.template!r}; known: {', '.join(TEMPLATES)}")
         if self.kind == "regions" and self.trained != ("vision_tower",):
             raise ValueError("trained: a `regions` stage trains the vision_tower and nothing else")
+        if self.kind == "regions" and self.grounding is not None:
+            raise ValueError("grounding: only `conversations` stages have projected patches to ground")
         if self.kind == "conversations" and "vision_tower" in self.trained:
             raise ValueError("trained: the vision tower is frozen in `conversations` stages (its features are cached)")
         return self

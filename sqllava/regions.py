@@ -20,7 +20,7 @@ from sqllava.data import TrainingDataError, read_json
 
 LEAST_OVERLAP = 0.12
 """Share of a patch that an object must cover to be the patch's object."""
-EMPTY_WEIGHT = 0.3
+EMPTY_WEIGHT = 0.2
 """Weight in the loss of patches without an object, which are most."""
 
 
@@ -77,6 +77,12 @@ def _owners(boxes: list[Any], side: int, patch: int) -> np.ndarray[Any, np.dtype
     return owner.reshape(-1)
 
 
+def shows_object(targets_BL: dict[str, Tensor]) -> Tensor:
+    """Which patches (B×L, bool) show an object: those with an attribute that other patches of the batch lack."""
+    lacking = [target > 0 for target in targets_BL.values() if bool((target == 0).any())]
+    return torch.stack(lacking or [target > 0 for target in targets_BL.values()]).any(0)
+
+
 class RegionHeads:
     """One fixed linear classifier an attribute on patch features (B×L×D): orthonormal directions, one a class.
 
@@ -94,8 +100,7 @@ class RegionHeads:
 
     def loss(self, features_BLD: Tensor, targets_BL: dict[str, Tensor]) -> Tensor:
         """Mean cross-entropy summed over attributes, patches without any object weighted down."""
-        shown = torch.stack([t for a, t in targets_BL.items() if bool((t == 0).any())] or list(targets_BL.values()))
-        weight = torch.where((shown > 0).any(0), 1.0, EMPTY_WEIGHT).flatten()
+        weight = torch.where(shows_object(targets_BL), 1.0, EMPTY_WEIGHT).flatten()
         total = features_BLD.new_zeros(())
         for attribute, directions in self.directions.items():
             logits = (features_BLD @ directions.T).flatten(0, 1)

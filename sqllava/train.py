@@ -24,6 +24,7 @@ from sqllava.build import build, tokenizer_corpus
 from sqllava.conversation import template
 from sqllava.data import Conversation, Encoded, Encoder, length_grouped_batches, read_conversations
 from sqllava.features import FeatureCache, load_pixels, tower_features
+from sqllava.grounding import Grounding
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.processing import SqLlavaProcessor, pad_batch
 from sqllava.recipe import Recipe, Schedule, Stage
@@ -55,14 +56,14 @@ class ImageStore:
     """Preprocessed images of the data root, read once."""
 
     def __init__(self, root: Path, processor: SqLlavaProcessor) -> None:
-        self._root, self._processor = root, processor
+        self.root, self._processor = root, processor
         self._names: list[str] = []
         self._pixels: Tensor | None = None
 
     def pixels(self, names: list[str]) -> Tensor:
         """(images, 3, S, S) for distinct names, in their order."""
         if self._pixels is None or names != self._names:
-            self._names, self._pixels = names, load_pixels(self._root, names, self._processor)
+            self._names, self._pixels = names, load_pixels(self.root, names, self._processor)
         return self._pixels
 
 
@@ -101,18 +102,25 @@ def train_conversations(
         sees_images=recipe.model.sees_images, seed=recipe.seed,
         max_length=model.config.text_config.max_position_embeddings,
     )  # fmt: skip
-    cache = None
+    cache, grounding = None, None
     if recipe.model.sees_images:
         names = sorted({s.image for s in samples if s.image is not None})
         cache = FeatureCache(model, images.pixels(names), names)
+        if stage.grounding is not None:
+            vision = model.config.vision_config
+            labels = read_regions(images.root / stage.grounding.data, side=vision.image_size, patch=vision.patch_size)
+            grounding = Grounding(labels, processor.tokenizer), stage.grounding.weight
     trained = [getattr(model.model, {"projector": "multi_modal_projector"}.get(p, p)) for p in stage.trained]
     if "language_model" in stage.trained:
         trained.append(model.lm_head)
     with training(model, trained, stage) as optimizer:
         started = time.monotonic()
         for step, batch in enumerate(_batches(samples, stage, recipe.seed, encoder)):
-            loss = conversation_loss(model, processor, batch, cache)
-            optimizer.update(loss, step)
+            loss, patches = conversation_loss(model, processor, batch, cache)
+            total = loss
+            if grounding is not None and patches is not None:
+                total = loss + grounding[1] * grounding[0].loss(model, patches, [e.image for e in batch if e.image])
+            optimizer.update(total, step)
             if (step + 1) % recipe.log_every == 0 or step + 1 == stage.steps:
                 tokens = sum(len(e.ids) for e in batch)
                 rate = (step + 1) / (time.monotonic() - started)
@@ -132,8 +140,9 @@ def _batches(samples: list[Conversation], stage: Stage, seed: int, encoder: Enco
 def conversation_loss(
     model: SqLlavaForConditionalGeneration, processor: SqLlavaProcessor, batch: list[Encoded],
     cache: FeatureCache | None,
-) -> Tensor:  # fmt: skip
-    """Mean cross-entropy over supervised tokens; logits are computed at their positions only.
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """Mean cross-entropy over supervised tokens, logits computed at their positions only; and the projected patches.
+
 
     Rows are padded on the right, where a causal model needs no mask: nothing that counts comes after the padding.
     """
@@ -141,14 +150,15 @@ def conversation_loss(
     ids = pad_batch([e.ids for e in batch], processor.pad_id, "right")["input_ids"].to(device)  # B×T
     counts = pad_batch([e.supervised for e in batch], 0, "right")["input_ids"].bool().to(device)
     embeddings = model.get_input_embeddings()(ids)
+    projected = None
     names = [e.image for e in batch if e.image is not None]
     if names and cache is not None:
-        projected = model.model.multi_modal_projector(cache(names))
+        projected = model.model.multi_modal_projector(cache(names))  # images×L×H
         places = (ids == model.config.image_token_index)[..., None]
         embeddings = embeddings.masked_scatter(places, projected.to(embeddings.dtype))
     hidden = model.model.language_model(inputs_embeds=embeddings, use_cache=False).last_hidden_state
     predicts = counts[:, 1:]
-    return F.cross_entropy(model.lm_head(hidden[:, :-1][predicts]), ids[:, 1:][predicts])
+    return F.cross_entropy(model.lm_head(hidden[:, :-1][predicts]), ids[:, 1:][predicts]), projected
 
 
 @dataclass
@@ -182,7 +192,8 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 def training(model: torch.nn.Module, trained: list[torch.nn.Module], schedule: Schedule) -> Iterator[Optimizer]:
     """Let gradients reach `trained` and nothing else, for the duration of a stage."""
     model.requires_grad_(False)
-    parameters = [p for module in trained for p in module.parameters()]
+    # Tied weights (input and output embeddings) are one parameter in two modules.
+    parameters = list(dict.fromkeys(p for module in trained for p in module.parameters()))
     for parameter in parameters:
         parameter.requires_grad_(True)
     model.train()

@@ -10,6 +10,7 @@ import tiny_sqllava as tiny
 import torch
 
 from sqllava.data import TrainingDataError
+from sqllava.grounding import Grounding
 from sqllava.regions import RegionHeads, read_regions, rescale_residual_stream
 
 
@@ -64,3 +65,17 @@ def test_rescaling_scales_the_features_and_nothing_else() -> None:
     for old, new in zip(before, after, strict=True):
         # LayerNorm's epsilon makes the scaling exact only up to its size.
         torch.testing.assert_close(new, 0.25 * old, rtol=2e-3, atol=2e-3)
+
+
+def test_grounding_prefers_the_words_of_what_a_patch_shows(tmp_path: Path) -> None:
+    path = tmp_path / "regions.json"
+    regions = [{"box": [0, 0, 24, 12], "labels": {"shape": "circle"}}]
+    path.write_text(json.dumps([{"image": "x.png", "labels": {}, "regions": regions}]))
+    labels = read_regions(path, side=24, patch=12)
+    model = tiny.model(tie_word_embeddings=True)
+    grounding = Grounding(labels, tiny.tokenizer())
+    words = tiny.tokenizer()(" circle")["input_ids"]
+    others = [i for i in range(5, 5 + len(words)) if i not in words]
+    embeddings = model.get_input_embeddings().weight.detach()
+    right, wrong = (embeddings[ids].mean(0).expand(1, 4, -1) for ids in (words, others))
+    assert float(grounding.loss(model, right, ["x.png"])) < float(grounding.loss(model, wrong, ["x.png"]))

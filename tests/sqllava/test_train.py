@@ -83,8 +83,8 @@ def test_the_loss_is_the_mean_over_supervised_tokens_whatever_the_padding(root: 
     short = Encoded([1, 10, 11, 2], [False, False, True, True], None)
     long = Encoded([1, *range(20, 40), 2], [False] * 11 + [True] * 11, None)
     with torch.no_grad():
-        alone = [float(conversation_loss(model, processor, [e], None)) for e in (short, long)]
-        together = float(conversation_loss(model, processor, [short, long], None))
+        alone = [float(conversation_loss(model, processor, [e], None)[0]) for e in (short, long)]
+        together = float(conversation_loss(model, processor, [short, long], None)[0])
         reference = model(
             input_ids=torch.tensor([long.ids]), labels=torch.tensor([[-100] * 11 + long.ids[11:]])
         ).loss  # transformers' own loss

@@ -25,7 +25,7 @@ Turns = list[tuple[str, str]]
 def short_answers(scene: Scene, rng: Rng, number: int) -> Turns:
     """Short questions; the format prompt stands on the first turn only, as in LLaVA's mix."""
     questions = ask(scene, rng, number)
-    return [(q.text + (SHORT if i == 0 else ""), q.answer.capitalize()) for i, q in enumerate(questions)]
+    return [(q.text + (SHORT if i == 0 else ""), q.answer) for i, q in enumerate(questions)]
 
 
 def options(question: Question, rng: Rng, most: int = 4) -> tuple[list[str], int]:
@@ -59,7 +59,7 @@ def described(scene: Scene, rng: Rng, number: int) -> Turns:
     """A detailed description, then questions: the order in which the model is later made to ask."""
     return [
         (DETAIL, full_caption(scene)),
-        *((q.text, q.answer.capitalize()) for q in ask(scene, rng, number)),
+        *((q.text, q.answer) for q in ask(scene, rng, number)),
     ]
 
 
@@ -67,7 +67,7 @@ def brief(scene: Scene, rng: Rng, number: int) -> Turns:
     """A brief description, then questions."""
     return [
         (BRIEF, brief_caption(scene)),
-        *((q.text, q.answer.capitalize()) for q in ask(scene, rng, number)),
+        *((q.text, q.answer) for q in ask(scene, rng, number)),
     ]
 
 
@@ -80,7 +80,7 @@ def text_only(rng: Rng) -> Turns:
             texts, right = options(question, rng)
             turns.append((choice_text(question.text, texts) + LETTER, "ABCDE"[right]))
         else:
-            turns.append((question.text + SHORT, question.answer.capitalize()))
+            turns.append((question.text + SHORT, question.answer))
     return turns
 
 
