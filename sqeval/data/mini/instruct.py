@@ -103,7 +103,7 @@ def conversation(scene: Scene, index: int) -> Turns:
     rng = Rng("conversation", scene.seed, index)
     make = rng.weighted(
         (short_answers, multiple_choice, described, brief),
-        (0.45, 0.25, 0.2, 0.1),
+        (0.42, 0.35, 0.15, 0.08),
     )
     return make(scene, rng, 5 if make is multiple_choice else 10)
 
