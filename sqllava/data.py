@@ -114,8 +114,10 @@ class Encoder:
         return Encoded(ids[: self.max_length], supervised[: self.max_length], image)
 
 
-def length_grouped_batches(samples: Sequence[Conversation], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Indices of every full batch of one epoch: one modality a batch, similar lengths together, in random order."""
+def draw_batches(
+    samples: Sequence[Conversation], batch_size: int, seed: int, epoch: int, *, group_by_length: bool = True
+) -> list[list[int]]:
+    """Indices of every full batch of one epoch, in random order: one modality a batch, similar lengths on demand."""
     rng = random.Random(f"batches/{seed}/{epoch}")
     batches: list[list[int]] = []
     for with_image in (True, False):
@@ -123,7 +125,9 @@ def length_grouped_batches(samples: Sequence[Conversation], batch_size: int, see
         rng.shuffle(indices)
         span = 50 * batch_size  # sorted within spans only, so that batches still differ from epoch to epoch
         for start in range(0, len(indices), span):
-            block = sorted(indices[start : start + span], key=lambda i: sum(len(t.text) for t in samples[i].turns))
+            block = indices[start : start + span]
+            if group_by_length:
+                block.sort(key=lambda i: sum(len(turn.text) for turn in samples[i].turns))
             batches += [block[k : k + batch_size] for k in range(0, len(block) - batch_size + 1, batch_size)]
     rng.shuffle(batches)
     return batches

@@ -82,6 +82,8 @@ class Stage(Schedule):
     answer_template_share: Share = 0.0
     """Share of samples rendered with the evaluation template, without self-questioning."""
     grounding: GroundingRecipe | None = None
+    group_by_length: bool = True
+    """Whether a batch holds samples of similar length: less padding, less variety. The release groups in stage 2."""
 
     @model_validator(mode="after")
     def _possible(self) -> Stage:

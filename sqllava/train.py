@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from sqllava.build import build, tokenizer_corpus
 from sqllava.conversation import template
-from sqllava.data import Conversation, Encoded, Encoder, length_grouped_batches, read_conversations
+from sqllava.data import Conversation, Encoded, Encoder, draw_batches, read_conversations
 from sqllava.features import FeatureCache, load_pixels, tower_features
 from sqllava.grounding import Grounding
 from sqllava.modeling import SqLlavaForConditionalGeneration
@@ -131,7 +131,8 @@ def _batches(samples: list[Conversation], stage: Stage, seed: int, encoder: Enco
     """`stage.steps` encoded batches, epoch after epoch."""
     done, epoch = 0, 0
     while done < stage.steps:
-        for indices in length_grouped_batches(samples, stage.batch_size, seed, epoch)[: stage.steps - done]:
+        batches = draw_batches(samples, stage.batch_size, seed, epoch, group_by_length=stage.group_by_length)
+        for indices in batches[: stage.steps - done]:
             yield [encoder(samples[i], i, epoch) for i in indices]
             done += 1
         epoch += 1

@@ -15,7 +15,7 @@ from sqllava.data import (
     Conversation,
     Encoder,
     TrainingDataError,
-    length_grouped_batches,
+    draw_batches,
     read_conversations,
     self_question,
 )
@@ -87,12 +87,12 @@ def test_long_samples_are_cut_on_the_right() -> None:
 
 def test_batches_hold_one_modality_and_every_sample_at_most_once() -> None:
     samples = [Conversation(str(i), "x.png" if i % 3 else None, TURNS[: 2 + i % 8 // 2 * 2]) for i in range(103)]
-    batches = length_grouped_batches(samples, 4, seed=0, epoch=0)
+    batches = draw_batches(samples, 4, seed=0, epoch=0)
     used = [i for batch in batches for i in batch]
     assert len(used) == len(set(used)) >= 103 - 6
     assert all(len({samples[i].image is None for i in batch}) == 1 for batch in batches)
-    assert batches == length_grouped_batches(samples, 4, seed=0, epoch=0)
-    assert batches != length_grouped_batches(samples, 4, seed=0, epoch=1)
+    assert batches == draw_batches(samples, 4, seed=0, epoch=0)
+    assert batches != draw_batches(samples, 4, seed=0, epoch=1)
 
 
 @pytest.mark.parametrize(
