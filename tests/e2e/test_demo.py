@@ -1,19 +1,13 @@
-"""The demo, as typed: three rows, and a model that looks at the picture."""
+"""The demo, as typed: three rows on six benchmarks, what to type next, and nothing done twice."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-TASKS = ("coco_caption", "gqa", "mmbench", "pope", "scienceqa", "vqav2")
-LARGE_GAP = ("vqav2", "gqa", "pope", "mmbench")
-"""Tasks that cannot be guessed: 15 points and more lie between the model and its floors."""
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +28,11 @@ def shown(folder: Path) -> str:
     return demo(folder)
 
 
-def primary(folder: Path, run: str, task: str) -> dict[str, Any]:
-    result = json.loads((folder / "results" / "demo" / run / task / "metrics.json").read_text("utf-8"))
-    found: dict[str, Any] = result["metrics"][result["primary"]]
-    return found
-
-
 def test_shows_the_model_above_its_floors_and_what_to_type_next(shown: str) -> None:
     places = [shown.index(f"\n {name} ") for name in ("mini", "mini-blind", "majority")]
     assert places == sorted(places)
     assert shown.count("  sqeval ") == 3
     assert shown.rstrip().endswith("results/demo")
-
-
-@pytest.mark.parametrize("floor", ["mini-blind", "majority"])
-@pytest.mark.parametrize("task", TASKS)
-def test_the_model_looks_at_the_picture(shown: str, folder: Path, task: str, floor: str) -> None:
-    model, base = primary(folder, "mini", task), primary(folder, floor, task)
-    assert model["ci95"][0] > base["ci95"][1]
-    if task in LARGE_GAP:
-        assert model["value"] - base["value"] >= 0.15
-
-
-def test_the_suite_is_neither_solved_nor_out_of_reach(shown: str, folder: Path) -> None:
-    assert 0.65 <= primary(folder, "mini", "vqav2")["value"] <= 0.95
 
 
 def test_a_second_time_keeps_everything(shown: str, folder: Path) -> None:

@@ -77,3 +77,13 @@ def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)`", page.read_text("utf-8"))}
     assert named <= targets
+
+
+def test_the_layout_names_every_folder() -> None:
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    named = set(re.findall(r"^\| `([\w/]+)/` \|", readme, re.MULTILINE))
+    assert all((REPOSITORY / folder).is_dir() for folder in named)
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        folders = {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line and line[0] != "."}
+        assert folders == {folder.split("/")[0] for folder in named}
