@@ -46,12 +46,12 @@ CHOICE_FAMILIES = (
 
 
 def multiple_choice(scene: Scene, rng: Rng, number: int) -> Turns:
-    """Lettered questions; the format prompt stands on the first turn only."""
+    """Lettered questions, each turn with its format prompt."""
     turns: Turns = []
     for question in ask(scene, rng, number, CHOICE_FAMILIES):
         texts, right = options(question, rng)
         hint = f"{full_caption(scene)}\n" if rng.chance(0.05) else ""
-        turns.append((hint + choice_text(question.text, texts) + ("" if turns else LETTER), "ABCDE"[right]))
+        turns.append((hint + choice_text(question.text, texts) + LETTER, "ABCDE"[right]))
     return turns
 
 
@@ -103,9 +103,9 @@ def conversation(scene: Scene, index: int) -> Turns:
     rng = Rng("conversation", scene.seed, index)
     make = rng.weighted(
         (short_answers, multiple_choice, described, brief),
-        (0.34, 0.48, 0.12, 0.06),
+        (0.42, 0.35, 0.15, 0.08),
     )
-    return make(scene, rng, 7 if make is multiple_choice else 10)
+    return make(scene, rng, 5 if make is multiple_choice else 10)
 
 
 def to_llava(id: str, image: str | None, turns: Turns) -> dict[str, Any]:

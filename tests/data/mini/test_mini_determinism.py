@@ -17,7 +17,7 @@ from sqeval.data.mini.cache import ensure_mini
 from sqeval.data.mini.training import build_training
 
 EVALUATION = "ef77ab5846595530957005644f64aadb0177ad2ed1278b7c496fb69153e4e5ff"
-TRAINING_200 = "cf31b06689a10295aa38e2a42f6cc9c011b0bd96ae953be69a69892f7a928947"
+TRAINING_200 = "c44ce48ad4901488f5950f224373f0a3c08e4dc3f8f8d4c5084ea402def45f17"
 BUILD = "import sys, pathlib; from sqeval.data.mini.build import build_evaluation as b; b(pathlib.Path(sys.argv[1]))"
 
 
