@@ -16,7 +16,7 @@ import pytest
 from sqeval.data.mini.cache import ensure_mini
 from sqeval.data.mini.training import build_training
 
-EVALUATION = "ef77ab5846595530957005644f64aadb0177ad2ed1278b7c496fb69153e4e5ff"
+EVALUATION = "2742b0721eda7edd53672f37610fc6510be247bc83e10606d555c6918b602806"
 TRAINING_200 = "c44ce48ad4901488f5950f224373f0a3c08e4dc3f8f8d4c5084ea402def45f17"
 BUILD = "import sys, pathlib; from sqeval.data.mini.build import build_evaluation as b; b(pathlib.Path(sys.argv[1]))"
 
