@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqeval.records import Record
 STORED = "samples.csv.gz"
 NULL = "\\N"
 """Stands for what is absent, as in PostgreSQL's COPY; a text that begins with a backslash gets a second one."""
-FIXED = ("id", "cluster", "parsed", "finish_reason", "error")
+FIXED = ("id", "cluster", "parsed", "reference", "finish_reason", "error")
 SCORE, TAG = "score:", "tag:"
 ENCODING_ERRORS = "surrogatepass"
 """Models can answer with half a surrogate pair, which UTF-8 proper does not hold."""
@@ -29,7 +30,8 @@ def pack(records: Sequence[Record]) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")  # any other and a lone carriage return would go unquoted
     writer.writerow([*FIXED, *(SCORE + name for name in scores), *(TAG + name for name in tags)])
     for record in sorted(records, key=lambda record: record.id):
-        fixed = [record.id, record.cluster, record.parsed, record.finish_reason, record.error]
+        reference = json.dumps(record.reference, sort_keys=True, separators=(",", ":"))  # some metrics need it
+        fixed = [record.id, record.cluster, record.parsed, reference, record.finish_reason, record.error]
         numbers = [repr(float(record.scores[name])) if name in record.scores else None for name in scores]
         cells = [record.tags.get(name) for name in tags]
         writer.writerow([_cell(value) for value in (*fixed, *numbers, *cells)])
@@ -63,7 +65,7 @@ def _record(row: dict[str, str | None]) -> Record:
         prompt="",
         response=None,
         parsed=row["parsed"],
-        reference=None,
+        reference=json.loads(row["reference"] or "null"),
         scores={key.removeprefix(SCORE): float(v) for key, v in row.items() if key.startswith(SCORE) and v is not None},
         tags={key.removeprefix(TAG): v for key, v in row.items() if key.startswith(TAG) and v is not None},
         finish_reason=row["finish_reason"] or "stop",

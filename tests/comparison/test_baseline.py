@@ -11,8 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_runs import answers, make_run, truths
 
+from sqeval import runner
 from sqeval.baseline import store
+from sqeval.data.root import resolve_root
 from sqeval.errors import DataError, UserError
+from sqeval.model import Completion, Identity
+from sqeval.planner import questions
 from sqeval.records import Record
 from sqeval.registry import get_task
 from sqeval.runs import load_run
@@ -30,7 +34,7 @@ records = st.lists(
         prompt=st.just(""),
         response=st.none(),
         parsed=st.none() | any_text,
-        reference=st.none(),
+        reference=st.none() | any_text | st.dictionaries(any_text, st.integers() | st.booleans(), max_size=3),
         scores=st.dictionaries(any_text, st.floats(allow_nan=False), max_size=3),
         tags=st.dictionaries(any_text, any_text, max_size=3),
         finish_reason=st.sampled_from(["stop", "length", "error"]),
@@ -103,10 +107,10 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
         (gzip.compress(b"\xff\xfe"), "is not gzipped"),
         (gzip.compress(b"id,name\n"), r":1: expected the columns id, cluster"),
         (
-            gzip.compress(b"id,cluster,parsed,finish_reason,error,score:a\nq,i,p,stop,\\N,high\n"),
+            gzip.compress(b"id,cluster,parsed,reference,finish_reason,error,score:a\nq,i,p,1,stop,\\N,high\n"),
             ":2: expected a sampl",
         ),
-        (gzip.compress(b"id,cluster,parsed,finish_reason,error\nq,i\n"), ":2: expected a sample"),
+        (gzip.compress(b"id,cluster,parsed,reference,finish_reason,error\nq,i\n"), ":2: expected a sample"),
     ],
 )
 def test_broken_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -114,3 +118,16 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes, message: str) ->
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_stored(path)
+
+
+@pytest.mark.parametrize("task", ["gqa", "mmbench", "pope", "scienceqa", "vqav2"])
+def test_every_metric_of_every_task_can_be_computed_from_what_is_stored(task: str, tmp_path: Path) -> None:
+    """Some metrics look at references (GQA's distribution and consistency), so they have to be stored as well."""
+    load = runner.load(get_task(task), resolve_root("mini"), None, 0)
+    plans = questions(load.task, load.asked, Identity("oracle", "oracle"))
+    answers = [Completion(q.sample.id, load.task.gold(q.sample)) for q in plans]
+    records = [runner.record(load.task, q, answer) for q, answer in zip(plans, answers, strict=True)]
+    (tmp_path / STORED).write_bytes(pack(records))
+    whole = {metric.name: estimate(metric).value for metric in load.task.metrics(records)}
+    stored = {metric.name: estimate(metric).value for metric in load.task.metrics(read_stored(tmp_path / STORED))}
+    assert stored == pytest.approx(whole)
