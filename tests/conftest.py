@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A slow machine is no failure: nothing here asserts time. A gate draws the same examples each time; people draw new ones.
+# A slow machine is no failure: nothing here asserts time. In CI the drawn examples are the same each time.
 settings.register_profile(
     "here", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
