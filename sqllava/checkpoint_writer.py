@@ -17,8 +17,7 @@ def write_checkpoint(
 ) -> None:
     """Weights as float16 safetensors, configuration, tokenizer, image processor, and the recipe that made them.
 
-    Half precision halves a checkpoint that is committed to a repository; it is loaded as float32 on a CPU. The
-    configuration is written last: a folder without it is no checkpoint.
+    Half precision halves a checkpoint that is committed to a repository; it is loaded as float32 on a CPU.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")

@@ -93,19 +93,20 @@ class Encoder:
     """
 
     def __init__(
-        self, processor: SqLlavaProcessor, template: Template, *, sq_r: float, plain: Template, plain_share: float,
-        sees_images: bool, seed: int, max_length: int,
+        self, processor: SqLlavaProcessor, template: Template, *, sq_r: float, evaluation: Template,
+        evaluation_share: float, sees_images: bool, seed: int, max_length: int,
     ) -> None:  # fmt: skip
-        self.processor, self.template, self.plain = processor, template, plain
+        self.processor, self.template = processor, template
+        self.evaluation, self.evaluation_share = evaluation, evaluation_share
         self.sq_r = sq_r if "vuser" in template.speech else 0.0
-        self.plain_share, self.sees_images, self.seed, self.max_length = plain_share, sees_images, seed, max_length
+        self.sees_images, self.seed, self.max_length = sees_images, seed, max_length
 
     def __call__(self, sample: Conversation, index: int, epoch: int) -> Encoded:
         """Encode the sample at `index`; sequences over the maximum length are cut on the right."""
         rng = random.Random(f"{self.seed}/{epoch}/{index}")
         image = sample.image if self.sees_images else None
-        if rng.random() < self.plain_share:
-            rendered = self.plain.render(sample.turns, image=image is not None)
+        if rng.random() < self.evaluation_share:
+            rendered = self.evaluation.render(sample.turns, image=image is not None)
         else:
             # Only questions about an image are worth learning to ask; a blind control learns from the same turns.
             sq_r = self.sq_r if sample.image is not None else 0.0

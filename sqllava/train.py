@@ -98,7 +98,7 @@ def train_conversations(
     """Next-token prediction on conversations: cross-entropy, mean over the batch's supervised tokens."""
     encoder = Encoder(
         processor, template(stage.template), sq_r=stage.sq_r,
-        plain=template(model.config.conversation_template), plain_share=stage.answer_template_share,
+        evaluation=template(model.config.conversation_template), evaluation_share=stage.answer_template_share,
         sees_images=recipe.model.sees_images, seed=recipe.seed,
         max_length=model.config.text_config.max_position_embeddings,
     )  # fmt: skip
@@ -143,7 +143,6 @@ def conversation_loss(
     cache: FeatureCache | None,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """Mean cross-entropy over supervised tokens, logits computed at their positions only; and the projected patches.
-
 
     Rows are padded on the right, where a causal model needs no mask: nothing that counts comes after the padding.
     """

@@ -24,8 +24,8 @@ TURNS = tuple(Turn(("user", "assistant")[i % 2], f"text {i}") for i in range(12)
 
 
 def encoder(**overrides: Any) -> Encoder:
-    settings = {"sq_r": 0.5, "plain_share": 0.0, "sees_images": True, "seed": 3, "max_length": 1024}
-    return Encoder(tiny.processor(), template("v1_sq"), plain=template("v1"), **{**settings, **overrides})
+    settings = {"sq_r": 0.5, "evaluation_share": 0.0, "sees_images": True, "seed": 3, "max_length": 1024}
+    return Encoder(tiny.processor(), template("v1_sq"), evaluation=template("v1"), **{**settings, **overrides})
 
 
 def text_of(encoded: Any, *, supervised: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from sqeval.data.mini.language import brief_caption, full_caption
 from sqeval.data.mini.questions import Question, ask
 from sqeval.data.mini.rng import Rng
-from sqeval.data.mini.scenes import COLORS, PLACES, SHAPES, Scene
+from sqeval.data.mini.scenes import COLORS, SHAPES, Scene
 
 SHORT = "\nAnswer the question using a single word or phrase."
 LETTER = "\nAnswer with the option's letter from the given choices directly."
@@ -115,6 +115,3 @@ def to_llava(id: str, image: str | None, turns: Turns) -> dict[str, Any]:
         prefix = "<image>\n" if image is not None and i == 0 else ""
         conversations += [{"from": "human", "value": prefix + human}, {"from": "gpt", "value": gpt}]
     return {"id": id, **({"image": image} if image is not None else {}), "conversations": conversations}
-
-
-__all__ = ["PLACES", "conversation", "multiple_choice", "options", "text_only", "text_question", "to_llava"]
