@@ -16,7 +16,7 @@ import typer
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 LIMIT = "20"
-PROGRAMS = {"sqeval": "sqeval.cli.app", "sqllava": "sqllava.cli"}
+PROGRAMS = {"sqeval": "sqeval.cli.app", "sqllava": "sqllava.cli.app"}
 
 
 def commands(page: Path, prompt: str) -> list[str]:

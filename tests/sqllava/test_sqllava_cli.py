@@ -11,14 +11,14 @@ from PIL import Image
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from sqllava.cli import main; main()"
+    code = "from sqllava.cli.app import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
 
 
 def test_help_imports_no_torch() -> None:
-    code = "import sys, sqllava, sqllava.cli; print('torch' in sys.modules or 'transformers' in sys.modules)"
+    code = "import sys, sqllava, sqllava.cli.app; print('torch' in sys.modules or 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     shown = run("--help")

@@ -20,11 +20,11 @@ def command(
 
     Example: sqllava train mini --out my-mini
     """
-    from sqllava.checkpoint_writer import write_checkpoint
     from sqllava.errors import SqLlavaError
     from sqllava.hooks import mini_training_root
-    from sqllava.recipe import load_recipe
-    from sqllava.train_progress import training_log
+    from sqllava.training.checkpoint_writer import write_checkpoint
+    from sqllava.training.recipe import load_recipe
+    from sqllava.training.train_progress import training_log
 
     plan = load_recipe(recipe).override(settings or [])
     if (out / "config.json").exists():
@@ -35,7 +35,7 @@ def command(
 
     import torch
 
-    from sqllava.train import train
+    from sqllava.training.train import train
 
     if threads:
         torch.set_num_threads(threads)

@@ -9,9 +9,9 @@ import pytest
 import tiny_sqllava as tiny
 import torch
 
-from sqllava.data import TrainingDataError
-from sqllava.grounding import Grounding
-from sqllava.regions import RegionHeads, read_regions, rescale_residual_stream
+from sqllava.training.data import TrainingDataError
+from sqllava.training.grounding import Grounding
+from sqllava.training.regions import RegionHeads, read_regions, rescale_residual_stream
 
 
 def test_a_patch_belongs_to_the_region_that_covers_most_of_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sqllava.data import TrainingDataError, read_json
+from sqllava.training.data import TrainingDataError, read_json
 
 LEAST_OVERLAP = 0.12
 """Share of a patch that an object must cover to be the patch's object."""

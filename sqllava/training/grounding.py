@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sqllava.modeling import SqLlavaForConditionalGeneration
-from sqllava.regions import EMPTY_WEIGHT, RegionLabels, shows_object
+from sqllava.training.regions import EMPTY_WEIGHT, RegionLabels, shows_object
 
 
 class Grounding:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqllava.recipe import Recipe
-from sqllava.train import Log
+from sqllava.training.recipe import Recipe
+from sqllava.training.train import Log
 
 
 @contextmanager

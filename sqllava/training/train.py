@@ -20,15 +20,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sqllava.build import build, tokenizer_corpus
 from sqllava.conversation import template
-from sqllava.data import Conversation, Encoded, Encoder, draw_batches, read_conversations
-from sqllava.features import FeatureCache, load_pixels, tower_features
-from sqllava.grounding import Grounding
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.processing import SqLlavaProcessor, pad_batch
-from sqllava.recipe import Recipe, Schedule, Stage
-from sqllava.regions import RegionHeads, read_regions, rescale_residual_stream
+from sqllava.training.build import build, tokenizer_corpus
+from sqllava.training.data import Conversation, Encoded, Encoder, draw_batches, read_conversations
+from sqllava.training.features import FeatureCache, load_pixels, tower_features
+from sqllava.training.grounding import Grounding
+from sqllava.training.recipe import Recipe, Schedule, Stage
+from sqllava.training.regions import RegionHeads, read_regions, rescale_residual_stream
 
 Log = Callable[[dict[str, Any]], None]
 """Receives what is logged: stage, step, steps, loss, and what else the stage knows."""

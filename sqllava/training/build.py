@@ -12,10 +12,10 @@ from transformers.models.llama.configuration_llama import LlamaConfig
 
 from sqllava.config import SqLlavaConfig
 from sqllava.conversation import IMAGE, TEMPLATES
-from sqllava.data import Conversation
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.processing import SqLlavaProcessor
-from sqllava.recipe import ModelRecipe
+from sqllava.training.data import Conversation
+from sqllava.training.recipe import ModelRecipe
 
 BOS, EOS, UNKNOWN, PAD = "<s>", "</s>", "<unk>", "<pad>"
 

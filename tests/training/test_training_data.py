@@ -11,7 +11,7 @@ import pytest
 import tiny_sqllava as tiny
 
 from sqllava.conversation import Turn, template
-from sqllava.data import (
+from sqllava.training.data import (
     Conversation,
     Encoder,
     TrainingDataError,

@@ -9,7 +9,7 @@ import torch
 
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.processing import SqLlavaProcessor
-from sqllava.recipe import Recipe
+from sqllava.training.recipe import Recipe
 
 
 def write_checkpoint(

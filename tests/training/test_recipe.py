@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sqllava.recipe import RecipeError, load_recipe, recipe_names
+from sqllava.training.recipe import RecipeError, load_recipe, recipe_names
 
 
 def test_every_packaged_recipe_is_valid() -> None:

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from sqeval.data.mini.training import build_training
 from sqllava import load
-from sqllava.data import Encoded
-from sqllava.recipe import Recipe, load_recipe
-from sqllava.train import conversation_loss, learning_rate, train
+from sqllava.training.data import Encoded
+from sqllava.training.recipe import Recipe, load_recipe
+from sqllava.training.train import conversation_loss, learning_rate, train
 
 SMALL = [
     "model.vision={hidden_size: 48, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "
@@ -102,7 +102,7 @@ def test_the_learning_rate_warms_up_and_falls_to_its_floor() -> None:
 
 
 def test_the_command_writes_a_checkpoint_that_loads(root: Path, tmp_path: Path) -> None:
-    from sqllava.cli import app
+    from sqllava.cli.app import app
 
     out = tmp_path / "out"
     settings = [*SMALL, f"data={root}", *(f"stages.{i}.steps=2" for i in range(3))]

@@ -60,7 +60,7 @@ class Schedule(Strict):
 
 
 class GroundingRecipe(Strict):
-    """The auxiliary loss of `sqllava.grounding`."""
+    """The auxiliary loss of `sqllava.training.grounding`."""
 
     data: str
     """Region labels under the data root."""

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sqllava.data import TrainingDataError
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.processing import SqLlavaProcessor
+from sqllava.training.data import TrainingDataError
 
 
 def load_pixels(root: Path, names: Sequence[str], processor: SqLlavaProcessor) -> Tensor:

@@ -1,0 +1,1 @@
+"""The `sqllava` command, a module for each of its commands."""

@@ -1,0 +1,1 @@
+"""From released checkpoint layouts to ours."""
