@@ -5,23 +5,27 @@ Unknown keys, wrong types and impossible combinations are errors that name the k
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sqllava.conversation import TEMPLATES
-from sqllava.errors import SqLlavaError
 
 Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Literal["vision_tower", "projector", "language_model"]
+Precision = Literal["bf16", "fp32"]
 
 
-class RecipeError(SqLlavaError):
-    """A recipe that is missing, no YAML, or not valid."""
+def _known_template(name: str) -> str:
+    if name not in TEMPLATES:
+        raise ValueError(f"unknown template {name!r}; known: {', '.join(TEMPLATES)}")
+    return name
+
+
+TemplateName = Annotated[str, BeforeValidator(_known_template)]
 
 
 class Strict(BaseModel):
@@ -30,72 +34,170 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelRecipe(Strict):
+class Projector(Strict):
+    """The module between tower and language model, drawn at random."""
+
+    type: Literal["cluster", "mlp2x_gelu"] = "cluster"
+    num_prototypes: Positive = 256
+    num_iterations: Positive = 2
+
+
+class NewModel(Strict):
     """A model built from nothing. `vision` and `text` are keys of transformers' CLIP and LLaMA configurations."""
 
+    source: Literal["new"]
     vision: dict[str, Any]
     text: dict[str, Any]
-    num_prototypes: Positive
-    num_iterations: Positive = 2
+    projector: Projector = Projector()
     vision_feature_layer: int = -1
     vocab_size: Positive
+    template: TemplateName = "v1"
+    """Template that benchmark questions are asked with, once the model is trained."""
     sees_images: bool = True
     """False trains the blind control: same recipe, images withheld."""
 
 
-class Schedule(Strict):
-    """How a stage optimises: AdamW, linear warm-up, cosine decay."""
+class PretrainedParts(Strict):
+    """A pretrained language model and vision tower joined by a new projector. Both are folders or hub ids."""
 
-    steps: Positive
-    batch_size: Positive
-    learning_rate: Annotated[float, Field(gt=0)]
-    warmup: Share = 0.03
-    """Share of the steps in which the learning rate rises to its peak."""
-    floor: Share = 0.0
-    """Share of the peak that is left at the end."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    beta2: Share = 0.999
-    clip: Annotated[float, Field(gt=0)] = 1.0
-    """Largest gradient norm."""
+    source: Literal["parts"]
+    language_model: str
+    vision_tower: str
+    projector: Projector = Projector()
+    vision_feature_layer: int = -2
+    template: TemplateName = "v1"
+    image_aspect_ratio: Literal["pad", "crop"] = "pad"
+    sees_images: bool = True
 
 
-class GroundingRecipe(Strict):
+class StartingCheckpoint(Strict):
+    """A whole checkpoint: packaged name, folder, adapter folder, or hub id; what `sqllava.load` takes."""
+
+    source: Literal["checkpoint"]
+    checkpoint: str
+
+    @property
+    def sees_images(self) -> bool:
+        """The checkpoint's own configuration decides."""
+        return True
+
+
+Model = Annotated[NewModel | PretrainedParts | StartingCheckpoint, Field(discriminator="source")]
+
+
+class Lora(Strict):
+    """Low-rank adapters in every Linear of a part."""
+
+    r: Positive
+    alpha: PositiveFloat
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Trained(Strict):
+    """How one part learns: through adapters, or in full."""
+
+    learning_rate: PositiveFloat
+    lora: Lora | None = None
+
+
+class DataFile(Strict):
+    """One file of LLaVA conversations (JSON list or JSON Lines)."""
+
+    file: str
+    """Path under the data root."""
+    images: str = ""
+    """Folder under the data root that the samples' image paths start from."""
+    weight: PositiveFloat = 1.0
+    """Readings of each sample per epoch: 2 reads all twice, 0.25 a quarter of them, another one each epoch."""
+
+    @model_validator(mode="after")
+    def _inside(self) -> DataFile:
+        for path in (self.file, self.images):
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise ValueError(f"{path}: expected a path inside the data root")
+        return self
+
+
+def _data_files(value: Any) -> Any:
+    """A single file may be written as its name."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    return [{"file": entry} if isinstance(entry, str) else entry for entry in listed]
+
+
+class Grounding(Strict):
     """The auxiliary loss of `sqllava.training.grounding`."""
 
     data: str
     """Region labels under the data root."""
-    weight: Annotated[float, Field(gt=0)]
+    weight: PositiveFloat
 
 
-class Stage(Schedule):
-    """One stage of training."""
+class Stage(Strict):
+    """One stage of training: what learns from which data, and how it is optimised (AdamW, warm-up, cosine)."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     kind: Literal["regions", "conversations"]
     """`regions`: the vision tower alone learns what each patch shows. `conversations`: next-token prediction."""
-    data: str
-    """File under the data root."""
-    trained: tuple[Part, ...]
-    template: str = "v1_sq"
+    data: Annotated[tuple[DataFile, ...], BeforeValidator(_data_files), Field(min_length=1)]
+    trained: Annotated[dict[Part, Trained], Field(min_length=1)]
+    template: TemplateName = "v1_sq"
     sq_r: Share = 0.5
     """Probability that a turn after the first is asked by the model itself (templates with a virtual user)."""
     answer_template_share: Share = 0.0
     """Share of samples rendered with the evaluation template, without self-questioning."""
-    grounding: GroundingRecipe | None = None
+    grounding: Grounding | None = None
+    max_length: Positive = 2048
+    """Tokens of a sample, image tokens included; longer ones are cut on the right."""
+
+    steps: Positive | None = None
+    epochs: PositiveFloat | None = None
+    batch_size: Positive
+    """Samples an optimizer step, over all processes and accumulation."""
+    micro_batch_size: Positive | None = None
+    """Samples a process computes at once; None: its whole share of the batch."""
+    packing: bool = True
+    """Samples laid end to end, attending within themselves only; False: rows padded to the longest."""
     group_by_length: bool = True
-    """Whether a batch holds samples of similar length: less padding, less variety. The release groups in stage 2."""
+    """Batches of one modality and similar lengths, as the release draws them in stage 2."""
+    gradient_checkpointing: bool = False
+
+    warmup: Share = 0.03
+    """Share of the steps in which the learning rates rise to their peaks."""
+    floor: Share = 0.0
+    """Share of the peak that is left at the end."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    beta2: Share = 0.999
+    clip: PositiveFloat = 1.0
+    """Largest gradient norm."""
 
     @model_validator(mode="after")
     def _possible(self) -> Stage:
-        if self.template not in TEMPLATES:
-            raise ValueError(f"template: unknown template {self.template!r}; known: {', '.join(TEMPLATES)}")
-        if self.kind == "regions" and self.trained != ("vision_tower",):
-            raise ValueError("trained: a `regions` stage trains the vision_tower and nothing else")
-        if self.kind == "regions" and self.grounding is not None:
-            raise ValueError("grounding: only `conversations` stages have projected patches to ground")
-        if self.kind == "conversations" and "vision_tower" in self.trained:
-            raise ValueError("trained: the vision tower is frozen in `conversations` stages (its features are cached)")
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give steps or epochs, one of the two")
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(f"micro_batch_size: {self.micro_batch_size} does not divide batch_size {self.batch_size}")
+        if self.kind == "regions":
+            if tuple(self.trained) != ("vision_tower",) or self.trained["vision_tower"].lora:
+                raise ValueError("trained: a `regions` stage trains the vision_tower in full and nothing else")
+            if self.grounding is not None:
+                raise ValueError("grounding: only `conversations` stages have projected patches to ground")
+            if len(self.data) != 1 or self.steps is None:
+                raise ValueError("a `regions` stage takes one data file and a number of steps")
+        if "projector" in self.trained and self.trained["projector"].lora:
+            raise ValueError("trained.projector.lora: the projector is small; it is trained in full")
         return self
+
+
+class Evaluation(Strict):
+    """Benchmarks that are run while training goes on; the checkpoint with the best `metric` is kept."""
+
+    every: Positive
+    """Steps."""
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    data: str = "mini"
+    limit: Positive | None = None
+    metric: str | None = None
+    """Task whose primary metric decides; None: the first."""
 
 
 class Recipe(Strict):
@@ -104,62 +206,38 @@ class Recipe(Strict):
     name: str
     seed: int = 0
     data: str
-    """``mini`` (generated on first use) or a folder."""
-    model: ModelRecipe
+    """Data root: ``mini`` (generated on first use) or a folder."""
+    model: Model
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    precision: Precision = "fp32"
+    """bf16: frozen weights and matrix products in bfloat16, trained weights and their sums in float32."""
+    save_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the weights in the finished checkpoint."""
+    merge: bool = True
+    """Whether adapters are folded into the finished checkpoint's weights; False writes an adapter folder."""
+    compile: bool = False
+    """Compile the language model's blocks."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Data loading processes for each training process; 0 loads in the training process."""
+    bad_samples: Annotated[int, Field(ge=0)] = 0
+    """Samples with a missing or broken image that are skipped before training stops with an error."""
     log_every: Positive = 50
+    save_every: Positive | None = None
+    """Steps between resumable checkpoints; None: only at the end of a stage."""
+    keep: Positive = 2
+    """Resumable checkpoints that are kept."""
+    evaluation: Evaluation | None = None
+    trackers: tuple[str, ...] = ()
+    """Experiment trackers that Accelerate knows (tensorboard, trackio, wandb, ...), beside train.jsonl."""
 
-    def override(self, settings: list[str]) -> Recipe:
-        """The recipe with ``key=value`` settings applied; keys reach inside by dots: ``stages.1.steps=10``."""
-        value = self.model_dump(mode="json")
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals:
-                raise RecipeError(f"--set {setting}: expected key=value")
-            _assign(value, key.split("."), yaml.safe_load(text), setting)
-        return _validate(value, "--set")
-
-
-def _assign(value: Any, path: list[str], new: Any, setting: str) -> None:
-    """Put `new` at `path` inside nested dictionaries and lists. Raises RecipeError if the path leads nowhere."""
-    try:
-        for key in path[:-1]:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        if isinstance(value, list):
-            value[int(path[-1])] = new
-        else:
-            value[path[-1]] = new
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise RecipeError(f"--set {setting}: the recipe has no such key") from error
-
-
-def recipe_names() -> list[str]:
-    """Names of the packaged recipes."""
-    folder = resources.files("sqllava") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def load_recipe(name: str) -> Recipe:
-    """The packaged recipe `name`, or the YAML file at that path. Raises RecipeError."""
-    if name in recipe_names():
-        text = (resources.files("sqllava") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
-    else:
-        raise RecipeError(f"{name}: no such file, and no packaged recipe (those are: {', '.join(recipe_names())})")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{name}: not valid YAML: {error}") from error
-    return _validate(value, name)
-
-
-def _validate(value: Any, source: str) -> Recipe:
-    try:
-        return Recipe.model_validate(value)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        )
-        raise RecipeError(f"{source}: {problems}") from error
+    @model_validator(mode="after")
+    def _possible(self) -> Recipe:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError("stages: two stages have the same name")
+        metric = self.evaluation and self.evaluation.metric
+        if self.evaluation and metric and metric not in self.evaluation.tasks:
+            raise ValueError(f"evaluation.metric: {metric!r} is not one of its tasks")
+        if not self.merge and (len(self.stages) > 1 or self.model.source == "new"):
+            raise ValueError("merge: false needs one stage and a pretrained model, which the adapters belong to")
+        return self
