@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sqllava.errors import SqlLavaError
+from sqllava.errors import SqLlavaError
 from sqllava.training.recipe import Recipe
 
 
-class RecipeError(SqlLavaError):
+class RecipeError(SqLlavaError):
     """A recipe that is missing, no YAML, or not valid."""
 
 
