@@ -45,6 +45,8 @@ class Rendered:
 
     text: str
     spans: tuple[tuple[int, int], ...]
+    roles: tuple[Role, ...]
+    """Who speaks in each span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Template:
         """
         if not turns:
             raise TemplateError(f"template {self.name}: a conversation needs at least one turn")
-        text, spans = self.system, []
+        text, spans, roles = self.system, [], []
         for turn in turns:
             speech = self._speech(turn)
             text += speech.opening
@@ -97,8 +99,9 @@ class Template:
             text += speech.closing
             if speech.supervised:
                 spans.append((start, len(text)))
+                roles.append(turn.role)
             text += speech.gap
-        return Rendered(text, tuple(spans))
+        return Rendered(text, tuple(spans), tuple(roles))
 
     def prompt(self, turns: Sequence[Turn], *, image: bool) -> str:
         """The conversation so far, ready for the assistant's answer: ends with ``ASSISTANT:``.

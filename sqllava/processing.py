@@ -11,7 +11,7 @@ from transformers import AutoProcessor, BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
 from sqllava.config import SqLlavaConfig
-from sqllava.conversation import IMAGE, Rendered
+from sqllava.conversation import IMAGE, Rendered, Role
 from sqllava.images import SqLlavaImageProcessor
 
 
@@ -77,14 +77,19 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
         """Token ids of rendered texts: one beginning-of-sequence token each, every ``<image>`` expanded."""
         return [[token for token, _ in tokens] for tokens in self._tokens(texts)]
 
-    def encode(self, rendered: Rendered) -> tuple[list[int], list[bool]]:
-        """Token ids of a conversation, and for each token whether it is supervised.
+    def encode(self, rendered: Rendered) -> tuple[list[int], list[Role | None]]:
+        """Token ids of a conversation, and for each token who speaks it, or None if it is not supervised.
 
         A token is supervised if it starts inside one of the conversation's spans; image tokens never are.
         """
         (tokens,) = self._tokens([rendered.text])
-        supervised = [any(start <= place < end for start, end in rendered.spans) for _, place in tokens]
-        return [token for token, _ in tokens], supervised
+        speakers: list[Role | None] = [None] * len(tokens)
+        starts = [place for _, place in tokens]
+        for (start, end), role in zip(rendered.spans, rendered.roles, strict=True):
+            for k, place in enumerate(starts):
+                if start <= place < end:
+                    speakers[k] = role
+        return [token for token, _ in tokens], speakers
 
     def _tokens(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """For each text its tokens and the character each starts at, -1 for those that stand for no text."""

@@ -63,6 +63,7 @@ def test_v1_sq_conversation_with_a_self_asked_question() -> None:
         " Where is it?</s>",
         " On a street.</s>",
     ]
+    assert rendered.roles == ("assistant", "vuser", "assistant")
 
 
 def test_prompts_for_asking_and_for_answering_oneself() -> None:

@@ -31,31 +31,35 @@ def test_supervised_tokens_are_the_supervised_text(pairs: list[tuple[bool, str, 
     for asked, question, answer in pairs:
         turns += [Turn("vuser" if asked and turns else "user", question), Turn("assistant", answer)]
     rendered = TEMPLATES["v1_sq"].render(turns, image=image)
-    ids, supervised = PROCESSOR.encode(rendered)
+    ids, speakers = PROCESSOR.encode(rendered)
     tokenizer = PROCESSOR.tokenizer
-    learnt = tokenizer.decode([token for token, kept in zip(ids, supervised, strict=True) if kept])
+    learnt = tokenizer.decode([token for token, kept in zip(ids, speakers, strict=True) if kept])
     assert learnt == "".join(rendered.text[a:b] for a, b in rendered.spans)
+    asked = tokenizer.decode([token for token, role in zip(ids, speakers, strict=True) if role == "vuser"])
+    assert asked == "".join(f" {turn.text}</s>" for turn in turns if turn.role == "vuser")
     assert ids[0] == BOS
     assert ids.count(BOS) == 1
     assert ids.count(IMAGE) == (9 if image else 0)
-    assert not any(kept for token, kept in zip(ids, supervised, strict=True) if token in (BOS, IMAGE))
-    assert sum(token == EOS and kept for token, kept in zip(ids, supervised, strict=True)) == len(rendered.spans)
+    assert not any(kept for token, kept in zip(ids, speakers, strict=True) if token in (BOS, IMAGE))
+    assert sum(token == EOS and kept is not None for token, kept in zip(ids, speakers, strict=True)) == len(
+        rendered.spans
+    )
     assert tokenizer.decode([t for t in ids[1:] if t != IMAGE]) == rendered.text.replace("<image>", "")
 
 
 def test_a_prompt_is_the_beginning_of_its_conversation() -> None:
     turns = [Turn("user", "Is it red?"), Turn("assistant", "yes")]
     (prompt,) = PROCESSOR.tokenize([TEMPLATES["v1"].prompt(turns[:1], image=True)])
-    ids, supervised = PROCESSOR.encode(TEMPLATES["v1"].render(turns, image=True))
+    ids, speakers = PROCESSOR.encode(TEMPLATES["v1"].render(turns, image=True))
     assert ids[: len(prompt)] == prompt
-    assert supervised == [False] * len(prompt) + [True] * (len(ids) - len(prompt))
+    assert speakers == [None] * len(prompt) + ["assistant"] * (len(ids) - len(prompt))
 
 
 def test_the_caption_of_plain_is_supervised_from_its_first_letter() -> None:
     rendered = TEMPLATES["plain"].render([Turn("assistant", "a cat")], image=True)
-    ids, supervised = PROCESSOR.encode(rendered)
+    ids, speakers = PROCESSOR.encode(rendered)
     assert ids[:10] == [BOS] + [IMAGE] * 9
-    assert supervised == [False] * 10 + [True] * (len(ids) - 10)
+    assert speakers == [None] * 10 + ["assistant"] * (len(ids) - 10)
     assert PROCESSOR.tokenizer.decode(ids[10:]) == "a cat\n"
 
 
