@@ -52,7 +52,7 @@ class StepDataset(Dataset[Step]):
 
     def __init__(
         self, plan: StepPlan, mixture: Mixture, encoder: Encoder, pictures: PictureReader | None, stage: Stage,
-        *, rank: int = 0, processes: int = 1, extras: Extras | None = None,
+        rank: int = 0, processes: int = 1, *, extras: Extras | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.mixture, self.encoder, self.pictures = plan, mixture, encoder, pictures
         self.rank, self.processes, self.extras, self.packing = rank, processes, extras, stage.packing
