@@ -1,7 +1,8 @@
 """Self-questioning at inference: the model looks at an image, asks about it, and answers its own questions.
 
-Both protocols are those of the release, with template ``v1_sq``: "describe" lets the model caption the image first
-and asks after that; "none" asks with nothing but the image.
+Both protocols are those of the release, with the template that goes with the checkpoint's own and has a virtual user
+(``v1_sq`` for ``v1``): "describe" lets the model caption the image first and asks after that; "none" asks with nothing
+but the image.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def ask(
         sampling = replace(protocol.sampling, seed=seed, **given)  # type: ignore[arg-type]
     except ValueError as error:
         raise SqLlavaError(str(error)) from None
-    engine, template = Engine(model, processor), TEMPLATES["v1_sq"]
+    template = TEMPLATES[TEMPLATES[model.config.conversation_template].asking]
+    engine = Engine(model, processor, template=template.name)
     features = engine.encode([image])[0] if model.config.sees_images else None
 
     def say(texts: Sequence[str], limit: int, sampling: Sampling | None = None) -> list[Answer]:

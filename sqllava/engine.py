@@ -73,7 +73,8 @@ class Engine:
     """Batched generation with one model.
 
     `template` names the conversation template (the checkpoint's own by default); `batch_tokens` bounds the tokens of
-    a batch, padding and new tokens included. A batch holds at least one row.
+    a batch, padding and new tokens included. A batch holds at least one row. Raises TemplateError for a template that
+    is unknown or whose tokens the tokenizer does not have.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Engine:
         self.model = model
         self.processor = processor
         self.template = find_template(template or model.config.conversation_template)
+        self.end_id = self.template.end_id(processor.tokenizer)
         self.batch_tokens = batch_tokens or BATCH_TOKENS.get(model.device.type, 4096)
 
     def generate(
@@ -135,13 +137,12 @@ class Engine:
             else:
                 limit, random = min(max_new_tokens, context - len(ids)), Random(f"{sampling.seed}:{prompt.id}")
                 rows.append(Row(prompt.id, ids, prompt.features, limit, random))
-        tokenizer = self.processor.tokenizer
         stopped = (lambda tokens: _cut(self._text(tokens), stop) is not None) if stop else None
         for batch in self._batches(rows):
             decode(
                 self.model,
                 batch,
-                eos=tokenizer.eos_token_id,
+                eos=self.end_id,
                 pad=self.processor.pad_id,
                 sampling=sampling,
                 stopped=stopped,

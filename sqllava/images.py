@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +15,6 @@ from transformers.processing_utils import ImagesKwargs
 
 from sqllava.config import SqLlavaConfig
 from sqllava.errors import SqLlavaError
-
-MEAN_COLOUR = (122, 116, 104)
-"""CLIP's mean pixel (0.48145466, 0.4578275, 0.40821073) × 255, rounded down."""
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused: Pillow's limit against decompression bombs, twice its warning."""
@@ -34,15 +32,15 @@ def open_image(file: Path) -> Image.Image:
         raise SqLlavaError(f"image {file} cannot be opened: {reason}") from None
 
 
-def pad_to_square(image_CHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Centre an RGB image (3×H×W) on a square of the mean colour with side max(H, W).
+def pad_to_square(image_CHW: NDArray[np.uint8], colour: Sequence[int]) -> NDArray[np.uint8]:
+    """Centre an RGB image (3×H×W) on a square of `colour` (3 values in 0..255) with side max(H, W).
 
     An odd margin puts its extra row or column after the image.
     """
     _, height, width = image_CHW.shape
     side = max(height, width)
     square = np.empty((3, side, side), image_CHW.dtype)
-    square[:] = np.asarray(MEAN_COLOUR, image_CHW.dtype)[:, None, None]
+    square[:] = np.asarray(colour, image_CHW.dtype)[:, None, None]
     top, left = (side - height) // 2, (side - width) // 2
     square[:, top : top + height, left : left + width] = image_CHW
     return square
@@ -58,7 +56,9 @@ class SqLlavaImageProcessor(CLIPImageProcessorPil):  # type: ignore[misc]
     """CLIP's preprocessing with a choice of how images become square.
 
     "pad": `pad_to_square` first, so that nothing is lost; "crop": the short side is resized and the middle kept, as
-    CLIP does. Then bicubic resize to `size["shortest_edge"]`, scale to 0..1, CLIP's mean and deviation.
+    CLIP does. Then bicubic resize to `size["shortest_edge"]`, scale to 0..1, subtract `image_mean`, divide by
+    `image_std` (the tower's; CLIP's by default). Padding has the colour of the mean, rounded down: (122, 116, 104)
+    for CLIP.
     """
 
     valid_kwargs = SqLlavaImagesKwargs
@@ -68,17 +68,20 @@ class SqLlavaImageProcessor(CLIPImageProcessorPil):  # type: ignore[misc]
 
     @classmethod
     def for_config(cls, config: SqLlavaConfig) -> SqLlavaImageProcessor:
-        """The processor that a model of `config` expects: its tower's resolution and its way to make squares."""
-        side = config.vision_config.image_size
+        """The processor that a model of `config` expects: its tower's pixels and its way to make squares."""
+        side = config.image_size
         return cls(
             size={"shortest_edge": side},
             crop_size={"height": side, "width": side},
             image_aspect_ratio=config.image_aspect_ratio,
+            image_mean=config.image_mean,
+            image_std=config.image_std,
         )
 
     def _preprocess(self, images: list[NDArray[np.uint8]], **kwargs: Any) -> BatchFeature:
         if kwargs.pop("image_aspect_ratio") == "pad":
-            images = [pad_to_square(image) for image in images]
+            colour = [int(value * 255) for value in kwargs["image_mean"]]
+            images = [pad_to_square(image, colour) for image in images]
         return super()._preprocess(images, **kwargs)
 
 

@@ -9,6 +9,7 @@ from transformers import initialization as init
 from transformers.models.llava.modeling_llava import (
     LlavaForConditionalGeneration,
     LlavaModel,
+    LlavaMultiModalProjector,
     LlavaPreTrainedModel,
 )
 
@@ -36,13 +37,21 @@ class SqLlavaModel(SqLlavaPreTrainedModel, LlavaModel):  # type: ignore[misc]
     def __init__(self, config: SqLlavaConfig) -> None:
         super().__init__(config)
         if config.projector_type == "cluster":
-            self.multi_modal_projector = PrototypeProjector(
-                config.vision_config.hidden_size,
-                config.text_config.hidden_size,
-                num_prototypes=config.num_prototypes,
-                num_iterations=config.num_iterations,
-            )
+            self.multi_modal_projector = new_projector(config)
             self.post_init()
+
+
+def new_projector(config: SqLlavaConfig) -> nn.Module:
+    """The projector of `config` with weights drawn the way torch does for each kind of layer."""
+    if config.projector_type == "mlp2x_gelu":
+        mlp: nn.Module = LlavaMultiModalProjector(config)
+        return mlp
+    return PrototypeProjector(
+        config.vision_config.hidden_size,
+        config.text_config.hidden_size,
+        num_prototypes=config.num_prototypes,
+        num_iterations=config.num_iterations,
+    )
 
 
 class SqLlavaForConditionalGeneration(SqLlavaPreTrainedModel, LlavaForConditionalGeneration):  # type: ignore[misc]

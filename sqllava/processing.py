@@ -20,7 +20,7 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
 
     Text is cut at each ``<image>``; the pieces are tokenized separately, as the release does, and the image becomes
     `image_seq_length` copies of the image token. Exactly one beginning-of-sequence token stands at the very start
-    (none if the tokenizer has none).
+    (none if the tokenizer has none): where a chat format writes it itself, as SmolLM2's does, no other is added.
     """
 
     def __init__(
@@ -105,10 +105,13 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
             piece: [(token, start) for token, (start, _) in zip(ids, offsets, strict=True)]
             for piece, ids, offsets in zip(pieces, encodings["input_ids"], encodings["offset_mapping"], strict=True)
         }
-        bos = self.tokenizer.bos_token_id
+        bos, written = self.tokenizer.bos_token_id, self.tokenizer.bos_token
         head = [] if bos is None else [(bos, -1)]
         image = [(self.image_token_id, -1)] * self.image_seq_length
-        return [self._join(pieces, known, head, image) for pieces in split]
+        return [
+            self._join(pieces, known, [] if bos is not None and pieces[0].startswith(written) else head, image)
+            for pieces in split
+        ]
 
     @staticmethod
     def _join(
