@@ -88,12 +88,19 @@ def test_text_alone_wants_no_gradient_for_its_embeddings() -> None:
 
 def test_layers_of_the_tower_that_nobody_reads_cost_nothing() -> None:
     def vision(layers: int) -> CLIPVisionConfig:
-        return CLIPVisionConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=layers, image_size=24)
+        shape = {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_attention_heads": 2,
+            "image_size": 24,
+            "patch_size": 8,
+        }
+        return CLIPVisionConfig(num_hidden_layers=layers, **shape)
 
-    shape = ([17], 1, 5, CASES["release, stage 2"])
-    last = step_flops(tiny.config(vision_config=vision(2), vision_feature_layer=-1), *shape)
+    work = ([17], 1, 5, CASES["release, stage 2"])
+    last = step_flops(tiny.config(vision_config=vision(2), vision_feature_layer=-1), *work)
     for layers, read in ((3, -2), (4, 2)):
-        assert step_flops(tiny.config(vision_config=vision(layers), vision_feature_layer=read), *shape) == last
+        assert step_flops(tiny.config(vision_config=vision(layers), vision_feature_layer=read), *work) == last
 
 
 def test_without_tokens_the_tower_runs_alone() -> None:
