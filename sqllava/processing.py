@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -75,24 +76,25 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts: one beginning-of-sequence token each, every ``<image>`` expanded."""
-        return [[token for token, _ in tokens] for tokens in self._tokens(texts)]
+        return [ids for ids, _ in self._tokens(texts)]
 
     def encode(self, rendered: Rendered) -> tuple[list[int], list[Role | None]]:
         """Token ids of a conversation, and for each token who speaks it, or None if it is not supervised.
 
         A token is supervised if it starts inside one of the conversation's spans; image tokens never are.
         """
-        (tokens,) = self._tokens([rendered.text])
-        speakers: list[Role | None] = [None] * len(tokens)
-        starts = [place for _, place in tokens]
+        ((ids, starts),) = self._tokens([rendered.text])
+        speakers: list[Role | None] = [None] * len(ids)
         for (start, end), role in zip(rendered.spans, rendered.roles, strict=True):
-            for k, place in enumerate(starts):
-                if start <= place < end:
-                    speakers[k] = role
-        return [token for token, _ in tokens], speakers
+            inside = slice(bisect_left(starts, start), bisect_left(starts, end))
+            speakers[inside] = [role] * (inside.stop - inside.start)
+        return ids, speakers
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """For each text its tokens and the character each starts at, -1 for those that stand for no text."""
+    def _tokens(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """For each text its tokens and the character each starts at, in ascending order.
+
+        The tokens of an image start where ``<image>`` does, and a beginning-of-sequence token before the text, at -1.
+        """
         if not texts:
             return []
         split = [text.split(IMAGE) for text in texts]
@@ -102,32 +104,28 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
             pieces, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False
         )
         known = {
-            piece: [(token, start) for token, (start, _) in zip(ids, offsets, strict=True)]
+            piece: (ids, [start for start, _ in offsets])
             for piece, ids, offsets in zip(pieces, encodings["input_ids"], encodings["offset_mapping"], strict=True)
         }
-        bos, written = self.tokenizer.bos_token_id, self.tokenizer.bos_token
-        head = [] if bos is None else [(bos, -1)]
-        image = [(self.image_token_id, -1)] * self.image_seq_length
-        return [
-            self._join(pieces, known, [] if bos is not None and pieces[0].startswith(written) else head, image)
-            for pieces in split
-        ]
+        return [self._join(pieces, known) for pieces in split]
 
-    @staticmethod
     def _join(
-        pieces: Sequence[str],
-        known: dict[str, list[tuple[int, int]]],
-        head: list[tuple[int, int]],
-        image: list[tuple[int, int]],
-    ) -> list[tuple[int, int]]:
-        tokens, begin = list(head), 0
+        self, pieces: Sequence[str], known: dict[str, tuple[list[int], list[int]]]
+    ) -> tuple[list[int], list[int]]:
+        bos, written = self.tokenizer.bos_token_id, self.tokenizer.bos_token
+        bare = bos is not None and not pieces[0].startswith(written)
+        tokens, places = ([bos], [-1]) if bare else ([], [])
+        begin = 0
         for number, piece in enumerate(pieces):
             if number:
-                tokens += image
+                tokens += [self.image_token_id] * self.image_seq_length
+                places += [begin] * self.image_seq_length
                 begin += len(IMAGE)
-            tokens += [(token, begin + start) for token, start in known[piece]]
+            ids, starts = known[piece]
+            tokens += ids
+            places += [begin + start for start in starts]
             begin += len(piece)
-        return tokens
+        return tokens, places
 
     @property
     def model_input_names(self) -> list[str]:
