@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from sqllava.errors import SqLlavaError
 from sqllava.training.collate import collate
+from sqllava.training.conversations import TrainingDataError
 from sqllava.training.drawing import Draw, Mixture, Numbers, StepPlan
 from sqllava.training.encode import Encoded, Encoder
 from sqllava.training.pictures import BadPictureError, PictureReader
@@ -40,7 +42,14 @@ class Step:
         return Step(self.epoch, pinned, self.bad)
 
 
-class StepDataset(Dataset[Step]):
+class Steps(Protocol):
+    """Every step of a stage, as one process computes it."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, step: int) -> Step: ...
+
+
+class StepDataset:
     """The steps of a stage as process `rank` of `processes` computes them.
 
     pictures  None for a model that sees no images
@@ -62,6 +71,8 @@ class StepDataset(Dataset[Step]):
                 f"stage {stage.name}: batch_size {stage.batch_size} cannot be split among {processes} processes in"
                 f" micro-batches of {micro}; choose a multiple of {processes * micro}"
             )
+        if (pictures is not None) != encoder.sees_images:
+            raise ValueError("pictures are for models that see images, and those need them")
         self.micro_batch_size = micro
 
     def __len__(self) -> int:
@@ -82,6 +93,7 @@ class StepDataset(Dataset[Step]):
         """
         images = self.mixture.has_image[draw.numbers] * self.encoder.processor.image_seq_length
         guess = self.mixture.lengths[draw.numbers] // CHARACTERS_A_TOKEN + (images if self.encoder.sees_images else 0)
+        guess = np.minimum(guess, self.encoder.max_length)
         order = np.argsort(-guess, kind="stable").reshape(-1, self.micro_batch_size, self.processes)
         order[:, 1::2] = order[:, 1::2, ::-1]
         return order[:, :, self.rank]
@@ -107,16 +119,33 @@ class StepDataset(Dataset[Step]):
         return batch
 
 
-def loader(dataset: StepDataset, start: int = 0, workers: int = 0) -> DataLoader[Step]:
+def loader(dataset: Steps, start: int = 0, workers: int = 0) -> Iterator[Step]:
     """The steps from `start` to the end in order, prepared by `workers` processes (0: in this one).
 
-    Neither the number of workers nor where it starts changes a step, and no global random numbers are drawn.
+    Neither the number of workers nor where it starts changes a step, and no global random numbers are drawn. In
+    page-locked memory where there is a GPU. What goes wrong in a worker with a SqLlavaError is raised here.
     """
-    return DataLoader(
-        dataset,
+    for step in DataLoader(
+        _Guarded(dataset),  # type: ignore[arg-type]  # a Dataset in all but name
         batch_size=None,
         sampler=range(start, len(dataset)),
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # the loader draws from the global one otherwise
-    )
+    ):
+        if isinstance(step, SqLlavaError):
+            raise step
+        yield step
+
+
+@dataclass
+class _Guarded:
+    """Hands errors over as items: DataLoader would wrap their message in a worker's traceback."""
+
+    steps: Steps
+
+    def __getitem__(self, step: int) -> Step | SqLlavaError:
+        try:
+            return self.steps[step]
+        except SqLlavaError as error:
+            return TrainingDataError(str(error))

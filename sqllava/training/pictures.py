@@ -21,7 +21,7 @@ class BadPictureError(SqLlavaError):
     """A picture that is missing or cannot be decoded."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"image {name}: {reason}")
+        super().__init__(reason)
         self.name, self.reason = name, reason
 
 
