@@ -1,10 +1,15 @@
-"""The one place where `sqllava` calls the harness."""
+"""The one place where `sqllava` calls the harness: for the mini data, and for evaluation while training goes on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sqllava.errors import SqLlavaError
+
+if TYPE_CHECKING:
+    from sqllava.training.recipe import Evaluation
 
 
 def mini_training_root() -> Path:
@@ -14,3 +19,39 @@ def mini_training_root() -> Path:
     except ImportError as error:
         raise SqLlavaError("data: mini needs the sqeval package, which generates it: pip install sqeval") from error
     return ensure_mini_training()
+
+
+def evaluator(plan: Evaluation, out: Path) -> Callable[[Any, Any, str], dict[str, float]]:
+    """What a training run calls to evaluate its model: (model, processor, moment) -> {task: primary metric}.
+
+    Each moment gets a run folder under OUT/evaluations, as `sqeval run` writes it, so that two of them can be compared.
+    Raises SqLlavaError now, before anything is trained, for unknown tasks and missing data.
+    """
+    try:
+        from sqeval.config import RunConfig
+        from sqeval.data.root import resolve_root
+        from sqeval.errors import SqevalError
+        from sqeval.evaluation import evaluate, require_files
+        from sqeval.registry import parse_tasks
+    except ImportError as error:
+        raise SqLlavaError("evaluation needs the sqeval package: pip install sqeval") from error
+    try:
+        require_files(parse_tasks(",".join(plan.tasks)), resolve_root(plan.data))
+    except SqevalError as error:
+        raise SqLlavaError(f"evaluation: {error}") from error
+
+    def run(model: Any, processor: Any, moment: str) -> dict[str, float]:
+        from sqeval.models.sqllava import SqLlavaModel
+        from sqllava.engine import Engine
+
+        config = RunConfig(
+            tasks=plan.tasks, ckpt=moment, data=plan.data, limit=plan.limit, out=str(out / "evaluations"), name=moment
+        )
+        adapter = SqLlavaModel.in_training(Engine(model, processor), moment)
+        try:
+            outcome = evaluate(config, model=adapter, fresh=True, command="sqllava train")
+        except SqevalError as error:
+            raise SqLlavaError(f"evaluation: {error}") from error
+        return {task: float(m["metrics"][m["primary"]]["value"]) for task, m in outcome.metrics.items()}
+
+    return run

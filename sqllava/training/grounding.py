@@ -19,27 +19,31 @@ from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.training.regions import EMPTY_WEIGHT, RegionLabels, shows_object
 
 
-class Grounding:
-    """The words of every patch, and the loss that holds projected patches against them."""
+class PatchWords:
+    """The words of every patch of every image, for micro-batches."""
 
     def __init__(self, labels: RegionLabels, tokenizer: Any) -> None:
         self._row = {name: i for i, name in enumerate(labels.images)}
         self._targets = labels.targets
         self._words = {a: _word_table(values, tokenizer) for a, values in labels.classes.items()}
 
-    def loss(self, model: SqLlavaForConditionalGeneration, projected_BLH: Tensor, names: Sequence[str]) -> Tensor:
-        """Mean negative log-likelihood of the patches' words, patches without an object weighted down."""
+    def __call__(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """`patch_words`: token ids I×L×W, -1 where there are fewer words; `patch_weights`: I×L, less without object."""
         rows = torch.tensor([self._row[name] for name in names])
         targets = {attribute: target[rows] for attribute, target in self._targets.items()}
-        words_BLW = torch.cat([self._words[a][target] for a, target in targets.items()], dim=-1)
-        words_BLW = words_BLW.to(projected_BLH.device)
-        there = words_BLW >= 0
-        # The final norm stands before the output layer in the language model too; it leaves the patch's size free.
-        logits = model.lm_head(model.model.language_model.norm(projected_BLH))
-        likelihood = F.log_softmax(logits.float(), dim=-1).gather(-1, words_BLW.clamp(min=0)) * there
-        each_BL = -likelihood.sum(-1) / there.sum(-1).clamp(min=1)
-        weight = torch.where(shows_object(targets), 1.0, EMPTY_WEIGHT).to(each_BL.device)
-        return (each_BL * weight).sum() / weight.sum()
+        words = torch.cat([self._words[a][target] for a, target in targets.items()], dim=-1)
+        return {"patch_words": words, "patch_weights": torch.where(shows_object(targets), 1.0, EMPTY_WEIGHT)}
+
+
+def grounding_loss(model: SqLlavaForConditionalGeneration, projected_ILH: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Weighted sum over patches of the mean negative log-likelihood of their words."""
+    words_ILW = batch["patch_words"]
+    there = words_ILW >= 0
+    # The final norm stands before the output layer in the language model too; it leaves the patch's size free.
+    logits = model.lm_head(model.model.language_model.norm(projected_ILH))
+    likelihood = F.log_softmax(logits.float(), dim=-1).gather(-1, words_ILW.clamp(min=0)) * there
+    each_IL = -likelihood.sum(-1) / there.sum(-1).clamp(min=1)
+    return (each_IL * batch["patch_weights"]).sum()
 
 
 def _word_table(values: Sequence[str], tokenizer: Any) -> Tensor:

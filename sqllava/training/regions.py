@@ -13,10 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
-from sqllava.training.data import TrainingDataError, read_json
+from sqllava.modeling import SqLlavaForConditionalGeneration
+from sqllava.training.conversations import TrainingDataError, read_json
+from sqllava.training.dataset import Step
+from sqllava.training.features import tower_features
+from sqllava.training.pictures import BadPictureError, PictureReader
+from sqllava.training.recipe import Stage
 
 LEAST_OVERLAP = 0.12
 """Share of a patch that an object must cover to be the patch's object."""
@@ -83,40 +89,86 @@ def shows_object(targets_BL: dict[str, Tensor]) -> Tensor:
     return torch.stack(lacking or [target > 0 for target in targets_BL.values()]).any(0)
 
 
-class RegionHeads:
-    """One fixed linear classifier an attribute on patch features (B×L×D): orthonormal directions, one a class.
+class RegionObjective(nn.Module):
+    """One fixed linear classifier an attribute on patch features (I×L×D): orthonormal directions, one a class.
 
     Nothing in it is trained. Free classifiers would let the tower write easy attributes (colour) large and hard ones
     (shape) small, and a language model then learns to look things up by colour long before it does by shape. With
     orthonormal directions every attribute has to be equally visible in the features.
     """
 
-    def __init__(self, width: int, labels: RegionLabels) -> None:
+    terms = ("regions",)
+
+    def __init__(self, model: SqLlavaForConditionalGeneration, labels: RegionLabels, seed: int) -> None:
+        super().__init__()
+        self.model = model
+        width = model.config.vision_config.hidden_size
         sizes = {attribute: len(values) + 1 for attribute, values in labels.classes.items()}
         if sum(sizes.values()) > width:
             raise TrainingDataError(f"{sum(sizes.values())} region classes need a tower of at least that width")
-        directions = torch.linalg.qr(torch.randn(width, sum(sizes.values())))[0].T.split(list(sizes.values()))
-        self.directions: dict[str, Tensor] = dict(zip(sizes, directions, strict=True))
+        drawn = torch.randn(width, sum(sizes.values()), generator=torch.Generator().manual_seed(seed))
+        directions = torch.linalg.qr(drawn)[0].T.split(list(sizes.values()))
+        for attribute, rows in zip(sizes, directions, strict=True):
+            self.register_buffer(f"directions_{attribute}", rows.contiguous(), persistent=False)
 
-    def loss(self, features_BLD: Tensor, targets_BL: dict[str, Tensor]) -> Tensor:
-        """Mean cross-entropy summed over attributes, patches without any object weighted down."""
-        weight = torch.where(shows_object(targets_BL), 1.0, EMPTY_WEIGHT).flatten()
-        total = features_BLD.new_zeros(())
-        for attribute, directions in self.directions.items():
-            logits = (features_BLD @ directions.T).flatten(0, 1)
-            each = F.cross_entropy(logits, targets_BL[attribute].flatten(), reduction="none")
-            total = total + (each * weight).sum() / weight.sum()
-        return total
+    def counts(self, batch: dict[str, Tensor]) -> list[float]:
+        """Weight of the patches that the sum runs over."""
+        return [float(batch["patch_weights"].sum())]
 
-    @torch.no_grad()
-    def accuracy(self, features_BLD: Tensor, targets_BL: dict[str, Tensor]) -> dict[str, float]:
-        """Share of patches that show the attribute and are classified right."""
-        result = {}
-        for attribute, directions in self.directions.items():
-            target = targets_BL[attribute]
-            right = ((features_BLD @ directions.T).argmax(-1) == target)[target > 0]
-            result[attribute] = float(right.float().mean())
-        return result
+    def total(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """Weighted mean over patches of the cross-entropies' sum over attributes."""
+        return sums[0] / counts[0]
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """The sum of losses, one number in a vector, float32."""
+        features = tower_features(self.model, batch["pixel_values"])
+        total = torch.zeros((), device=features.device)
+        for attribute, target in _targets(batch).items():
+            logits = features @ getattr(self, f"directions_{attribute}").T
+            each = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none")
+            total = total + (each * batch["patch_weights"].flatten()).sum()
+        return total[None]
+
+
+class RegionSteps(Dataset[Step]):
+    """Random images with the classes of their patches, a function of seed and step alone."""
+
+    def __init__(
+        self, labels: RegionLabels, pictures: PictureReader, stage: Stage, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        self.labels, self.pictures, self.stage, self.seed = labels, pictures, stage, seed
+        self.rank, self.processes = rank, processes
+
+    def __len__(self) -> int:
+        return self.stage.steps or 0
+
+    def __getitem__(self, step: int) -> Step:
+        order = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        rows = torch.randint(len(self.labels.images), (self.stage.batch_size,), generator=order)
+        rows = rows[self.rank :: self.processes]
+        size = self.stage.micro_batch_size or len(rows)
+        return Step(0, [self._batch(chosen) for chosen in rows.split(size)])
+
+    def _batch(self, rows: Tensor) -> dict[str, Tensor]:
+        try:
+            pixels = torch.stack([self.pictures.read(self.labels.images[i]) for i in rows.tolist()])
+        except BadPictureError as error:
+            raise TrainingDataError(str(error)) from error
+        targets = {attribute: target[rows] for attribute, target in self.labels.targets.items()}
+        weights = torch.where(shows_object(targets), 1.0, EMPTY_WEIGHT)
+        named = {f"region_{attribute}": target for attribute, target in targets.items()}
+        return {"pixel_values": pixels, "patch_weights": weights, **named}
+
+
+def _targets(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("region_"): value for name, value in batch.items() if name.startswith("region_")}
+
+
+@torch.no_grad()
+def unit_size(model: SqLlavaForConditionalGeneration, pixels: Tensor) -> None:
+    """Bring the features that the tower gives for `pixels` (I×3×S×S) to a root mean square of 1."""
+    size = float(tower_features(model, pixels).pow(2).mean().sqrt())
+    rescale_residual_stream(model.model.vision_tower, 1 / size)
 
 
 @torch.no_grad()
