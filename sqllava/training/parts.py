@@ -134,7 +134,7 @@ def _pixels(folder: Path, config: Any) -> Pixels:
     if settings is None:
         if config.model_type != "clip_vision_model":
             raise CheckpointError(
-                f"model.vision_tower: {folder} has no preprocessor_config.json, so how to normalise its images is unknown"
+                f"model.vision_tower: {folder} has no preprocessor_config.json, so its normalisation is unknown"
             )
         return Pixels(config.image_size, list(OPENAI_CLIP_MEAN), list(OPENAI_CLIP_STD))
     side = settings.get("crop_size") or settings.get("size") or config.image_size
