@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from sqllava.atomic import write_text
 from sqllava.errors import SqLlavaError
 from sqllava.training.screen import Screen
 
@@ -46,7 +46,7 @@ class Journal:
         self._stages = dict(stages)
         self._order = {name: index for index, name in enumerate(self._stages)}
         self._resume_at = resume_at
-        self._trackers = accelerator if accelerator is not None and accelerator.trackers else None
+        self._accelerator = accelerator
         self._writes = accelerator is None or accelerator.is_main_process
         self._screen = Screen(stages, quiet=bool(quiet) or not self._writes)
         self._stream: BinaryIO | None = None
@@ -60,7 +60,7 @@ class Journal:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 if self._resume_at:
-                    _replace(self.path, before)
+                    write_text(self.path, "".join(map(_encoded, before)))
                 # Unbuffered: a line is with the operating system, or has failed, when `log` returns.
                 self._stream = self.path.open("ab" if self._resume_at else "wb", buffering=0)
             except OSError as error:
@@ -95,7 +95,7 @@ class Journal:
         if line["stage"] not in self._stages:
             raise ValueError(f"stage {line['stage']!r} is not one of {list(self._stages)}")
         if self._stream is not None:
-            left = _encoded(line)
+            left = _encoded(line).encode()
             try:
                 while left:
                     left = left[self._stream.write(left) :]
@@ -105,8 +105,8 @@ class Journal:
 
     def _track(self, stage: str, step: int, values: dict[str, float]) -> None:
         """Hand `values` to the trackers. On every process: Accelerate knows which of them report."""
-        if self._trackers is not None:
-            self._trackers.log(values, step=self._offset(stage) + step)
+        if self._accelerator is not None and self._accelerator.trackers:
+            self._accelerator.log(values, step=self._offset(stage) + step)
 
     def _offset(self, stage: str) -> int:
         """Steps of the stages before this one."""
@@ -166,8 +166,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _encoded(line: Mapping[str, Any]) -> bytes:
-    return json.dumps(line, allow_nan=False).encode() + b"\n"
+def _encoded(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, allow_nan=False) + "\n"
 
 
 def _decoded(text: bytes, where: str) -> dict[str, Any]:
@@ -178,13 +178,3 @@ def _decoded(text: bytes, where: str) -> dict[str, Any]:
     if not isinstance(line, dict) or not isinstance(line.get("stage"), str) or not isinstance(line.get("step"), int):
         raise JournalError(f"{where}: expected an object with stage (text) and step (whole number)")
     return line
-
-
-def _replace(path: Path, lines: list[dict[str, Any]]) -> None:
-    """Make `lines` the contents of `path`, all at once."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
-        stream.writelines(_encoded(line) for line in lines)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
