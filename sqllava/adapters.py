@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,21 +59,23 @@ def adapter_config(modules: Mapping[str, Lora], *, base: str, full: Iterable[str
     """
     from peft import LoraConfig
 
-    unknown = sorted(set(full) - set(MODULES))
+    whole = set(full)
+    unknown = sorted(whole - set(MODULES))
     if unknown:
         raise CheckpointError(f"adapter: unknown part {', '.join(unknown)}; parts are {', '.join(MODULES)}")
     if not modules:
-        raise CheckpointError("adapter: no module has a LoRA adapter; save the whole model with save_pretrained instead")
+        raise CheckpointError("adapter: no module has a LoRA layer; save the whole model with save_pretrained instead")
     usual = Counter(modules.values()).most_common(1)[0][0]
     return LoraConfig(
         r=usual.r,
-        lora_alpha=usual.alpha,
+        lora_alpha=usual.alpha,  # type: ignore[arg-type]  # PEFT declares int and computes with either
         lora_dropout=usual.dropout,
         target_modules=sorted(modules),
         rank_pattern=_pattern({name: lora.r for name, lora in modules.items()}, usual.r),
         alpha_pattern=_pattern({name: lora.alpha for name, lora in modules.items()}, usual.alpha),
-        modules_to_save=[module for part in MODULES if part in set(full) for module in MODULES[part]] or None,
+        modules_to_save=[module for part in MODULES if part in whole for module in MODULES[part]] or None,
         base_model_name_or_path=base,
+        auto_mapping={"base_model_class": "SqLlavaForConditionalGeneration", "parent_library": "sqllava.modeling"},
         inference_mode=True,
     )
 
@@ -90,8 +93,8 @@ def write_adapter(
     base, full: as in `adapter_config`.
     state: the model's parameters by name where they are sharded and were gathered before; None: `model`'s own.
 
-    The folder is complete once ``adapter_config.json``, written last, is there; processor and tokenizer files are the
-    caller's to save beside it. Raises CheckpointError as `adapter_config` does, and for adapters that are no plain LoRA.
+    The folder is complete once ``adapter_config.json``, written last, is there; the processor is the caller's to save
+    beside it. Raises CheckpointError as `adapter_config` does, and for layers that are no plain LoRA.
     """
     modules = {name: _lora(name, layer) for name, layer in _layers(model)}
     config = adapter_config(modules, base=base, full=full)
@@ -116,7 +119,7 @@ def write_adapter_files(folder: Path, tensors: Mapping[str, torch.Tensor], confi
     ready = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
     save_file(ready, folder / WEIGHTS, metadata={"format": "pt"})
     # PEFT holds modules as a set; sorted, so that the same adapter is the same file.
-    value = {key: sorted(entry) if isinstance(entry, set) else entry for key, entry in config.to_dict().items()}
+    value = {key: sorted(entry) if isinstance(entry, set) else entry for key, entry in config.to_dict().items()}  # type: ignore[no-untyped-call]
     (folder / CONFIG).write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -149,10 +152,13 @@ def attach_and_merge(model: SqLlavaForConditionalGeneration, folder: Path) -> Sq
     from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load_file
 
+    config = read_adapter_config(folder)
     try:
-        config = read_adapter_config(folder)
+        with warnings.catch_warnings():
+            # PEFT asks transformers for an attribute under its former name.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            wrapped = PeftModel(model, config)
         stored = load_file(folder / WEIGHTS)
-        wrapped = PeftModel(model, config)
         expected = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
         _require_fit(folder, expected, stored)
         set_peft_model_state_dict(wrapped, stored)
@@ -163,18 +169,20 @@ def attach_and_merge(model: SqLlavaForConditionalGeneration, folder: Path) -> Sq
         told = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         raise CheckpointError(f"adapter {folder}: cannot be attached to its base: {told}") from error
     merged.tie_weights()
-    return merged.requires_grad_(True)
+    merged.requires_grad_(True)
+    return merged
 
 
 def read_adapter_config(folder: Path) -> LoraConfig:
     """PEFT's configuration in `folder`. Raises CheckpointError if it is not one of LoRA."""
     from peft import LoraConfig
 
-    value = read_adapter_json(folder)
+    value = {key: entry for key, entry in read_adapter_json(folder).items() if key != "inference_mode"}
     try:
-        return LoraConfig.from_peft_type(**{**value, "inference_mode": True})
+        config: LoraConfig = LoraConfig.from_peft_type(**value, inference_mode=True)  # type: ignore[no-untyped-call]
     except (TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder / CONFIG}: is no LoRA configuration that PEFT reads ({error})") from None
+    return config
 
 
 def read_adapter_json(folder: Path) -> dict[str, Any]:
@@ -210,7 +218,7 @@ def _lora(name: str, layer: Any) -> Lora:
 
 
 def _pattern(values: Mapping[str, float], usual: float) -> dict[str, Any]:
-    """PEFT's pattern -> value, for modules whose value is not `usual`; one pattern for a part that agrees on its own."""
+    """PEFT's pattern -> value, for modules whose value is not `usual`; one pattern for a part that agrees."""
     found: dict[str, Any] = {}
     for prefix in (module for modules in MODULES.values() for module in modules):
         own = {name: value for name, value in values.items() if name.startswith(f"{prefix}.")}

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: where they are, whether they are ours, and the model in them."""
+"""Checkpoints on disk: the model in them, and the hash of what decides its answers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqllava import adapters
+from sqllava.conversion.layout import Kind, Layout
 from sqllava.errors import CheckpointError
+from sqllava.headers import read_header
+from sqllava.locate import base_of, locate, weight_files
 
 if TYPE_CHECKING:
     import torch
 
     from sqllava.modeling import SqLlavaForConditionalGeneration
     from sqllava.processing import SqLlavaProcessor
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-"""Checkpoints that come with the package, each loaded by its folder's name."""
-
-MODEL_TYPE = "sqllava"
 
 _CONTENT = ("*.safetensors", "*.safetensors.index.json", "*.jinja", "tokenizer.model", "vocab.json", "merges.txt")
 _SETTINGS = (
@@ -35,104 +34,45 @@ _SETTINGS = (
 )
 
 
-def packaged() -> list[str]:
-    """Names of the checkpoints that come with the package."""
-    return sorted(folder.name for folder in PRETRAINED.glob("*") if (folder / "config.json").is_file())
-
-
 def resolve(checkpoint: str | Path) -> Path:
-    """The folder of a packaged name or a path; a local folder that has a packaged name is reached as ``./mini``.
+    """The folder of a checkpoint that `load` takes: packaged name, path, or hub id.
 
-    Raises CheckpointError for anything that is not a folder with a readable ``config.json`` of model type ``sqllava``.
+    Raises CheckpointError for anything else, with the next step for a release that must be converted first.
     """
-    names = packaged()
-    folder = PRETRAINED / checkpoint if str(checkpoint) in names else Path(checkpoint)
-    accepted = (
-        f"a folder written by save_pretrained (config.json of model type {MODEL_TYPE!r} and safetensors)"
-        f" or a packaged name ({', '.join(names) or 'none in this installation'})"
-    )
-    if not folder.exists():
-        raise CheckpointError(f"checkpoint {str(checkpoint)!r}: no such folder; give {accepted}")
-    if not folder.is_dir():
-        raise CheckpointError(f"checkpoint {folder}: is a file; give {accepted}")
-    found = read_config(folder, accepted).get("model_type")
-    if found != MODEL_TYPE:
-        raise CheckpointError(f"checkpoint {folder}: config.json has model type {found!r}; give {accepted}")
-    return folder
-
-
-def read_config(folder: Path, accepted: str) -> dict[str, Any]:
-    """The parsed ``config.json`` of `folder`. Raises CheckpointError."""
-    file = folder / "config.json"
-    if not file.is_file():
-        raise CheckpointError(f"checkpoint {folder}: has no config.json; give {accepted}")
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{file}: is not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{file}: is not a JSON object")
-    return value
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The checkpoint's safetensors files. Raises CheckpointError if there are none."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        pickles = ", ".join(sorted(file.name for file in folder.glob("*.bin")))
-        why = f"; {pickles} cannot be used: weights are read from safetensors only" if pickles else ""
-        raise CheckpointError(f"checkpoint {folder}: has no *.safetensors{why}")
-    return files
+    return _loadable(checkpoint).folder
 
 
 def load(
-    checkpoint: str | Path, *, device: str = "auto", dtype: str = "auto"
+    checkpoint: str | Path, *, base: str | Path | None = None, device: str = "auto", dtype: str = "auto"
 ) -> tuple[SqLlavaForConditionalGeneration, SqLlavaProcessor]:
     """A checkpoint's model, ready for inference, and its processor.
 
-    `checkpoint` is a folder or a packaged name such as ``mini``. `device` "auto" is CUDA where there is one, else the
-    CPU; `dtype` "auto" is bfloat16 on CUDA and float32 on the CPU, whatever the dtype of the stored weights.
+    checkpoint: a folder written by save_pretrained, a LoRA adapter folder, a packaged name (``mini``), or a hub id.
+    base: for an adapter, the checkpoint underneath instead of the one that the adapter names.
+    device: "auto" is CUDA where there is one, else the CPU.
+    dtype: "auto" is bfloat16 on CUDA and float32 on the CPU, whatever the dtype of the stored weights.
+
+    An adapter is merged: W + α/r · B·A, at the precision of its base's stored weights or `dtype`, whichever is higher.
 
     Raises CheckpointError, with one message, for everything that keeps the checkpoint from being used as it is: a
     missing folder, a foreign model type, unreadable files, missing, unused or misshapen weights.
     """
-    folder = resolve(checkpoint)
-    weight_files(folder)
-    place = _device(device)
-    kind = _dtype(dtype, place)
-    from sqllava.modeling import SqLlavaForConditionalGeneration
-    from sqllava.processing import SqLlavaProcessor
+    from sqllava.placement import find_device, find_dtype
 
-    try:
-        with quiet_transformers():
-            processor = SqLlavaProcessor.from_pretrained(folder, local_files_only=True)
-            model, notes = SqLlavaForConditionalGeneration.from_pretrained(
-                folder,
-                dtype=kind,
-                use_safetensors=True,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,  # reported below, with the other faults
-                output_loading_info=True,
-            )
-    except Exception as error:  # transformers, tokenizers and safetensors each raise their own kinds
-        raise CheckpointError(f"checkpoint {folder}: cannot be loaded: {_one_line(error)}") from error
-    _check_weights(folder, notes)
-    _check_vocabulary(folder, model, processor)
+    place = find_device(device)
+    kind = find_dtype(dtype, place)
+    with quiet_transformers():
+        model, processor = _read(_loadable(checkpoint), base, kind)
     return model.to(place).eval(), processor
 
 
-def checkpoint_hash(checkpoint: str | Path) -> str:
+def checkpoint_hash(checkpoint: str | Path, *, base: str | Path | None = None) -> str:
     """SHA-256 over names and contents of the files that decide a checkpoint's answers.
 
-    These are weights, configuration, tokenizer and processor; logs, cards and optimizer states do not count.
+    These are weights, configuration, tokenizer and processor; logs, cards and optimizer states do not count. An
+    adapter's hash covers its base's, wherever that lies. Raises CheckpointError.
     """
-    folder = resolve(checkpoint)
-    whole = hashlib.sha256()
-    chosen = {folder / name for name in _SETTINGS if (folder / name).is_file()}
-    for file in sorted(chosen.union(*(folder.glob(pattern) for pattern in _CONTENT))):
-        with file.open("rb") as stream:
-            whole.update(f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return whole.hexdigest()
+    return _hash(_loadable(checkpoint), base)
 
 
 @contextmanager
@@ -151,20 +91,131 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _loadable(checkpoint: str | Path) -> Layout:
+    found = locate(checkpoint)
+    if found.to_convert:
+        options = " --base BASE --vision-tower TOWER" if found.needs_base else ""
+        raise CheckpointError(
+            f"checkpoint {found.folder}: is a {found.description}, which is converted before it is loaded; run "
+            f"`sqllava convert {checkpoint}{options} --out OUT` and give OUT, or evaluate it as it is with "
+            f"`sqeval run --ckpt {checkpoint}{options}`"
+        )
+    return found
+
+
+def underneath(found: Layout, base: str | Path | None = None, above: tuple[Path, ...] = ()) -> Layout | None:
+    """What the adapter `found` stands on, or `base` instead; None if `found` is a whole checkpoint.
+
+    above: adapters that stand on this one. Raises CheckpointError for a base that is superfluous, cannot be used, or
+    stands on its own adapter.
+    """
+    if found.kind != Kind.adapter:
+        if base is not None:
+            raise CheckpointError(f"checkpoint {found.folder}: is a whole model; leave out the base {str(base)!r}")
+        return None
+    name = base_of(found.folder) if base is None else base
+    try:
+        under = _loadable(name)
+    except CheckpointError as error:
+        raise CheckpointError(f"adapter {found.folder}: its base cannot be used: {error}") from error.__cause__
+    if under.folder.resolve() in (found.folder.resolve(), *above):
+        raise CheckpointError(f"adapter {found.folder}: its base {str(name)!r} stands on it; name a whole model")
+    return under
+
+
+def _read(
+    found: Layout, base: str | Path | None, kind: torch.dtype, above: tuple[Path, ...] = ()
+) -> tuple[SqLlavaForConditionalGeneration, SqLlavaProcessor]:
+    under = underneath(found, base, above)
+    if under is None:
+        return _read_whole(found.folder, kind)
+    fine = _promoted(under.folder, kind)
+    model, processor = _read(under, None, fine, (*above, found.folder.resolve()))
+    model = adapters.attach_and_merge(model, found.folder)
+    if fine != kind:
+        # Parameters alone: the rotary embeddings' frequencies stay float32, as they are after loading.
+        for parameter in model.parameters():
+            parameter.data = parameter.data.to(kind)
+        model.config.dtype = kind
+    if (found.folder / "processor_config.json").is_file():
+        processor = _read_processor(found.folder)
+        _check_vocabulary(found.folder, model, processor)
+    return model, processor
+
+
+def _read_whole(folder: Path, kind: torch.dtype) -> tuple[SqLlavaForConditionalGeneration, SqLlavaProcessor]:
+    weight_files(folder)
+    from sqllava.modeling import SqLlavaForConditionalGeneration
+
+    processor = _read_processor(folder)
+    with _explained(folder):
+        model, notes = SqLlavaForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=kind,
+            use_safetensors=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # reported below, with the other faults
+            output_loading_info=True,
+        )
+    _check_weights(folder, notes)
+    _check_vocabulary(folder, model, processor)
+    return model, processor
+
+
+def _read_processor(folder: Path) -> SqLlavaProcessor:
+    from sqllava.processing import SqLlavaProcessor
+
+    with _explained(folder):
+        processor: SqLlavaProcessor = SqLlavaProcessor.from_pretrained(folder, local_files_only=True)
+    return processor
+
+
+def _promoted(folder: Path, kind: torch.dtype) -> torch.dtype:
+    """`kind`, or the finer dtype that `folder` stores weights in: rounding comes after merging."""
+    import torch
+
+    stored = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+    for file in weight_files(folder):
+        for name in {tensor.dtype for tensor in read_header(file).values()}:
+            kind = torch.promote_types(kind, stored.get(name, torch.float32))
+    return kind
+
+
+def _hash(found: Layout, base: str | Path | None, above: tuple[Path, ...] = ()) -> str:
+    under = underneath(found, base, above)
+    whole = hashlib.sha256()
+    chosen = {found.folder / name for name in _SETTINGS if (found.folder / name).is_file()}
+    for file in sorted(chosen.union(*(found.folder.glob(pattern) for pattern in _CONTENT))):
+        with file.open("rb") as stream:
+            whole.update(f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    if under is not None:
+        # Where the base lies changes no answer; what is in it does.
+        config = {**adapters.read_adapter_json(found.folder), "base_model_name_or_path": None}
+        whole.update(f"{adapters.CONFIG}:{json.dumps(config, sort_keys=True)}\n".encode())
+        whole.update(f"base:{_hash(under, None, (*above, found.folder.resolve()))}\n".encode())
+    return whole.hexdigest()
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # transformers, tokenizers and safetensors each raise their own kinds
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        raise CheckpointError(f"checkpoint {folder}: cannot be loaded: {told}") from error
+
+
 def _check_weights(folder: Path, notes: dict[str, Any]) -> None:
-    mismatched = [f"{name} ({tuple(found)} for {tuple(wanted)})" for name, found, wanted in notes["mismatched_keys"]]
-    faults = {
-        "missing": sorted(notes["missing_keys"]),
-        "unused": sorted(notes["unexpected_keys"]),
-        "of another shape": sorted(mismatched),
-    }
-    told = [
-        f"{len(names)} {kind}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-        for kind, names in faults.items()
-        if names
-    ]
-    if told:
-        raise CheckpointError(f"checkpoint {folder}: weights do not fit the configuration; {'; '.join(told)}")
+    adapters.require_no_faults(
+        f"checkpoint {folder}: weights do not fit the configuration",
+        {
+            "missing": sorted(notes["missing_keys"]),
+            "unused": sorted(notes["unexpected_keys"]),
+            "of another shape": sorted(
+                f"{name} ({tuple(found)} for {tuple(wanted)})" for name, found, wanted in notes["mismatched_keys"]
+            ),
+        },
+    )
 
 
 def _check_vocabulary(folder: Path, model: SqLlavaForConditionalGeneration, processor: SqLlavaProcessor) -> None:
@@ -177,37 +228,3 @@ def _check_vocabulary(folder: Path, model: SqLlavaForConditionalGeneration, proc
             f"checkpoint {folder}: the processor writes {processor.image_seq_length} image tokens of id"
             f" {processor.image_token_id}, the model expects {config.image_seq_length} of id {config.image_token_id}"
         )
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise CheckpointError(f"unknown device {name!r}; give auto, cpu, cuda or cuda:N") from None
-    usable = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= usable:
-        raise CheckpointError(f"device {name!r}: usable CUDA devices on this machine: {usable}")
-    return device
-
-
-def _dtype(name: str, device: torch.device) -> torch.dtype:
-    import torch
-
-    known = {
-        "auto": torch.bfloat16 if device.type == "cuda" else torch.float32,
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }
-    short = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-    if short.get(name, name) not in known:
-        raise CheckpointError(f"unknown dtype {name!r}; give {', '.join(known)}")
-    return known[short.get(name, name)]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:400]

@@ -65,21 +65,20 @@ def _snapshot(repository: str, revision: str | None, wanted: tuple[str, ...]) ->
     except RevisionNotFoundError:
         raise CheckpointError(f"{told}: the repository has no such branch, tag or commit") from None
     except LocalEntryNotFoundError as error:
-        raise CheckpointError(_not_cached(told, repository, revision, wanted, error)) from None
+        raise CheckpointError(_not_cached(told, repository, revision, error)) from None
     except OSError as error:  # HTTP failures of other kinds, no space left, an unwritable cache
         raise CheckpointError(f"{told}: cannot be downloaded: {' '.join(str(error).split())[:300]}") from error
 
 
-def _not_cached(told: str, repository: str, revision: str | None, wanted: tuple[str, ...], error: Exception) -> str:
+def _not_cached(told: str, repository: str, revision: str | None, error: Exception) -> str:
     """No folder, not (wholly) in the cache, and no way to the hub."""
     from huggingface_hub import constants
 
     at = f" --revision {revision}" if revision else ""
-    include = " ".join(f"--include '{pattern}'" for pattern in wanted)
     state = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
     cause = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__})"
     return (
         f"{told}: there is no such folder, {state}{'' if constants.HF_HUB_OFFLINE else cause}, and the cache "
         f"{constants.HF_HUB_CACHE} does not hold all its files; "
-        f"with a network run: hf download {repository}{at} {include}"
+        f"with a network run: hf download {repository}{at}"
     )

@@ -13,7 +13,7 @@ from sqeval.data.mini.askable import askable
 from sqeval.data.mini.draw import draw
 from sqeval.data.mini.splits import evaluation_splits
 from sqllava import ask, load
-from sqllava.checkpoints import PRETRAINED
+from sqllava.locate import PRETRAINED
 
 BASELINES = Path(__file__).resolve().parents[2] / "results" / "baselines"
 FIFTEEN_POINTS = ("gqa", "mmbench", "pope", "vqav2")

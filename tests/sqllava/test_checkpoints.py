@@ -13,8 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sqllava import CheckpointError, checkpoint_hash, load
-from sqllava.checkpoints import packaged
-from sqllava.info import inspect
+from sqllava.locate import packaged
 
 
 @pytest.fixture
@@ -145,21 +144,6 @@ def test_the_hash_follows_what_decides_the_answers(tiny_checkpoint: Path, copy: 
     changed = checkpoint_hash(copy)
     edit(copy / "config.json", lambda config: config.update(image_aspect_ratio="crop"))
     assert len({original, changed, checkpoint_hash(copy)}) == 3
-
-
-def test_inspect_counts_what_torch_counts(tiny_checkpoint: Path) -> None:
-    model, facts = tiny.model(), inspect(tiny_checkpoint)
-    parts = {
-        "vision tower": model.model.vision_tower,
-        "language model": model.model.language_model,
-        "projector layers": model.model.multi_modal_projector.mlp,
-    }
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-    counts["language model"] += model.lm_head.weight.numel()
-    assert {name: facts.parameters[name] for name in counts} == counts
-    assert sum(facts.parameters.values()) == sum(p.numel() for p in model.parameters())
-    assert facts.dtypes == {"F32": len(list(model.parameters()))}
-    assert (facts.kind, facts.template, facts.sees_images) == ("sqllava", "v1", True)
 
 
 @pytest.mark.parametrize("name", packaged())
