@@ -24,6 +24,10 @@ class RunConfig(BaseModel):
     """Names of benchmarks, or ``all`` alone."""
     ckpt: str | None = None
     """Folder, packaged name or hub id; for `replay`, the predictions."""
+    base: str | None = None
+    """For a released LoRA: the language model that it was trained on. For an adapter: instead of its own base."""
+    vision_tower: str | None = None
+    """For a release: the vision tower that it was trained with, unless it names a folder here."""
     model: str | None = None
     """Adapter; None: follows from `ckpt`."""
     model_args: dict[str, str] = {}
@@ -85,7 +89,8 @@ class RunConfig(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """As it stands in run.json: every field, secrets masked."""
         value = self.model_dump(mode="json", exclude={"out"})
-        return {**value, "model_args": mask_settings(self.model_args), "ckpt": self.ckpt and mask(self.ckpt)}
+        masked = {key: value[key] and mask(value[key]) for key in ("ckpt", "base", "vision_tower")}
+        return {**value, **masked, "model_args": mask_settings(self.model_args)}
 
 
 def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:

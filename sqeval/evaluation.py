@@ -76,7 +76,7 @@ def evaluate(
         runfile.require_same(before, told, folder.path)  # before minutes go into loading weights
         if model is None:
             with progress.waiting(f"loading {config.ckpt or config.model}"):
-                model = load_model(config)
+                model = load_model(config, progress)
         told["identity"] = asdict(model.identity)
         runfile.require_same(before, told, folder.path)
         if isinstance(model, Replay):

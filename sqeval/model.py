@@ -88,6 +88,8 @@ class Identity:
     """False for floors (majority, random, blind): they are measured against, never picked as a baseline."""
     details: dict[str, Any] = field(default_factory=dict)
     """JSON-able settings that may change answers: dtype, template, image mode, ..."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """JSON-able facts about where the checkpoint came from; they change no answer by themselves."""
 
 
 class Model(Protocol):

@@ -25,6 +25,9 @@ class Progress(Protocol):
     def waiting(self, what: str) -> AbstractContextManager[object]:
         """Shown while something takes long that cannot be counted."""
 
+    def note(self, what: str) -> None:
+        """A line that stays: something the user should know was done."""
+
     def task(self, name: str, total: int, done: int) -> AbstractContextManager[Bar]:
         """A task of `total` questions, of which `done` were answered before."""
 
@@ -35,6 +38,9 @@ class Silent:
     def waiting(self, what: str) -> AbstractContextManager[object]:
         return nullcontext()
 
+    def note(self, what: str) -> None:
+        pass
+
     def task(self, name: str, total: int, done: int) -> AbstractContextManager[Bar]:
         return nullcontext(_Counter())
 
@@ -44,6 +50,9 @@ class Lines:
 
     def waiting(self, what: str) -> AbstractContextManager[object]:
         return nullcontext()
+
+    def note(self, what: str) -> None:
+        print(what, file=sys.stderr, flush=True)
 
     @contextmanager
     def task(self, name: str, total: int, done: int) -> Iterator[Bar]:
@@ -62,14 +71,20 @@ class Lines:
 class Bars:
     """A bar a task with its rate and the time left: for terminals."""
 
-    def waiting(self, what: str) -> AbstractContextManager[object]:
+    def __init__(self) -> None:
         from rich.console import Console
 
-        return Console(stderr=True).status(what)
+        self._console = Console(stderr=True)
+
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        return self._console.status(what)
+
+    def note(self, what: str) -> None:
+        # Through the console of `waiting`, which draws its line anew below this one.
+        self._console.print(what, style="dim", markup=False, highlight=False)
 
     @contextmanager
     def task(self, name: str, total: int, done: int) -> Iterator[Bar]:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
@@ -83,7 +98,7 @@ class Bars:
             TimeRemainingColumn(),
             TextColumn("{task.fields[failed]}", style="yellow", markup=False),
         )
-        with RichProgress(*columns, console=Console(stderr=True)) as progress:
+        with RichProgress(*columns, console=self._console) as progress:
             yield _RichBar(progress, progress.add_task(name, total=total, completed=done, rate="", failed=""))
 
 

@@ -17,7 +17,18 @@ def command(
         str | None, typer.Option(help="Benchmarks, separated by commas, or `all`. See `sqeval tasks list`.")
     ] = None,
     ckpt: Annotated[
-        str | None, typer.Option(help="Checkpoint folder, or a packaged name such as `mini`.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Checkpoint: folder (ours, a LoRA adapter's, a release's), hub id, or packaged name such as `mini`.",
+            show_default=False,
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Language model that a released LoRA needs: folder or hub id.", show_default=False),
+    ] = None,
+    vision_tower: Annotated[
+        str | None, typer.Option(help="Vision tower that a release needs: folder or hub id.", show_default=False)
     ] = None,
     model: Annotated[
         str | None,
@@ -55,6 +66,9 @@ def command(
     """Evaluate a checkpoint on benchmarks; the same command again continues where it stopped.
 
     Example: sqeval run --tasks gqa,pope --ckpt mini --data mini --limit 200
+
+    A released checkpoint is converted once and kept in the cache: --ckpt ZachSun/sqllava-lora-7b --base BASE
+    --vision-tower TOWER
     """
     from sqeval.config import resolve
     from sqeval.evaluation import evaluate
@@ -64,6 +78,8 @@ def command(
     flags = {
         "tasks": tasks,
         "ckpt": ckpt,
+        "base": base,
+        "vision_tower": vision_tower,
         "model": model,
         "model_args": model_args,
         "data": data,

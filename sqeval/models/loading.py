@@ -8,6 +8,7 @@ from pathlib import Path
 from sqeval.config import RunConfig
 from sqeval.errors import UserError
 from sqeval.model import Model
+from sqeval.progress import Progress, Silent
 from sqeval.registry import nearest
 
 KINDS = ("sqllava", "majority", "random", "replay")
@@ -22,7 +23,9 @@ def model_kind(config: RunConfig) -> str:
     kind, ckpt = config.model, config.ckpt
     if kind is None:
         if ckpt is None:
-            raise UserError("--ckpt: give a checkpoint folder or a packaged name such as `mini`, or --model majority")
+            raise UserError(
+                "--ckpt: give a checkpoint folder, a hub id or a packaged name such as `mini`, or --model majority"
+            )
         kind = ckpt if ckpt in BASELINES else "sqllava"
     if kind not in KINDS:
         raise UserError(f"--model {kind}: unknown; {nearest(kind, KINDS)}there are: {', '.join(KINDS)}")
@@ -33,7 +36,7 @@ def model_kind(config: RunConfig) -> str:
     return kind
 
 
-def load_model(config: RunConfig) -> Model:
+def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
     """The model that `config` asks for. Raises UserError."""
     kind = model_kind(config)
     if kind == "sqllava":
@@ -45,7 +48,13 @@ def load_model(config: RunConfig) -> Model:
             dtype=config.dtype,
             batch_tokens=config.batch_tokens,
             args=dict(config.model_args),
+            base=config.base,
+            vision_tower=config.vision_tower,
+            note=(progress or Silent()).note,
         )
+    for flag, value in (("--base", config.base), ("--vision-tower", config.vision_tower)):
+        if value is not None:
+            raise UserError(f"{flag}: model {kind} has no use for it; leave out {flag} {value}")
     _refuse_args(kind, config.model_args)
     if kind == "replay":
         from sqeval.models.replay import Replay
@@ -65,6 +74,6 @@ def _refuse_args(kind: str, args: Mapping[str, str]) -> None:
 
 
 _CHECKPOINTS = {
-    "sqllava": "a checkpoint folder or a packaged name such as `mini`",
+    "sqllava": "a checkpoint folder, a hub id, or a packaged name such as `mini`",
     "replay": "a file of predictions, or a run folder",
 }

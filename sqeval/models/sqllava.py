@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqeval.data.mini.cache import cache_home
 from sqeval.errors import UserError
 from sqeval.model import Completion, Group, Identity, Settings
 
@@ -51,12 +52,26 @@ class SqLlavaModel:
             )
 
 
-def load_sqllava(ckpt: str, *, device: str, dtype: str, batch_tokens: int | None, args: dict[str, str]) -> SqLlavaModel:
-    """Load a checkpoint folder or a packaged name such as ``mini``.
+def load_sqllava(
+    ckpt: str,
+    *,
+    device: str,
+    dtype: str,
+    batch_tokens: int | None,
+    args: dict[str, str],
+    base: str | None = None,
+    vision_tower: str | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> SqLlavaModel:
+    """Load whatever `sqllava.load` takes, or a release, which is converted into the cache the first time.
+
+    base, vision_tower: what a release needs and does not hold; `base` for an adapter: instead of its own.
+    note: shows the user a line.
 
     Raises UserError for a checkpoint that cannot be used, an unknown device or dtype, and unknown `args`.
     """
     from sqllava.checkpoints import checkpoint_hash, load
+    from sqllava.conversion_cache import prepare
     from sqllava.engine import Engine
     from sqllava.errors import SqLlavaError
 
@@ -64,13 +79,14 @@ def load_sqllava(ckpt: str, *, device: str, dtype: str, batch_tokens: int | None
     if unknown:
         raise UserError(f"model sqllava has no argument {', '.join(unknown)}; it takes {', '.join(ARGS)}")
     try:
-        model, processor = load(ckpt, device=device, dtype=dtype)
+        ready = prepare(ckpt, base=base, vision_tower=vision_tower, cache=cache_home(), note=note)
+        model, processor = load(ready.checkpoint, base=ready.base, device=device, dtype=dtype)
         mode = args.get("image_aspect_ratio", model.config.image_aspect_ratio)
         if mode not in ("pad", "crop"):
             raise UserError(f"image_aspect_ratio must be pad or crop, not {mode!r}")
         processor.image_processor.image_aspect_ratio = mode
         engine = Engine(model, processor, template=args.get("template"), batch_tokens=batch_tokens)
-        content = checkpoint_hash(ckpt)
+        content = checkpoint_hash(ready.checkpoint, base=ready.base)
     except SqLlavaError as error:
         raise UserError(str(error)) from error
     sees = model.config.sees_images
@@ -87,6 +103,7 @@ def load_sqllava(ckpt: str, *, device: str, dtype: str, batch_tokens: int | None
             checkpoint_hash=content,
             sees_images=sees,
             details=details,
+            origin=ready.origin,
         ),
         engine,
     )
