@@ -41,15 +41,20 @@ def evaluator(plan: Evaluation, out: Path) -> Callable[[Any, Any, str], dict[str
         raise SqLlavaError(f"evaluation: {error}") from error
 
     def run(model: Any, processor: Any, moment: str) -> dict[str, float]:
+        from sqeval.model import Identity
         from sqeval.models.sqllava import SqLlavaModel
         from sqllava.engine import Engine
 
         config = RunConfig(
             tasks=plan.tasks, ckpt=moment, data=plan.data, limit=plan.limit, out=str(out / "evaluations"), name=moment
         )
-        adapter = SqLlavaModel.in_training(Engine(model, processor), moment)
+        engine = Engine(model, processor)
+        who = Identity(
+            name=moment, kind="sqllava", checkpoint=f"{out} in training", checkpoint_hash=None,
+            sees_images=model.config.sees_images, details={"template": engine.template.name},
+        )  # fmt: skip
         try:
-            outcome = evaluate(config, model=adapter, fresh=True, command="sqllava train")
+            outcome = evaluate(config, model=SqLlavaModel(who, engine), fresh=True, command="sqllava train")
         except SqevalError as error:
             raise SqLlavaError(f"evaluation: {error}") from error
         return {task: float(m["metrics"][m["primary"]]["value"]) for task, m in outcome.metrics.items()}

@@ -7,7 +7,8 @@ mask is not needed, and neither is padding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,3 +80,14 @@ def use_segments(language_model: Any) -> None:
     """Let a LLaMA-like transformers model attend by `segment_attention`; calls may then pass ``segments``."""
     AttentionInterface.register(NAME, segment_attention)
     language_model.set_attn_implementation(NAME)
+
+
+@contextmanager
+def ordinary_attention(language_model: Any) -> Iterator[None]:
+    """Inside the block the model attends as before `use_segments`, with masks, as generation needs it."""
+    before = language_model.config._attn_implementation
+    language_model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        language_model.set_attn_implementation(before)

@@ -33,14 +33,13 @@ def command(
     Several GPUs: accelerate launch --config_file fsdp2.yaml -m sqllava train finetune-7b
     """
     from sqllava.errors import SqLlavaError
-    from sqllava.hooks import evaluator, mini_training_root
+    from sqllava.hooks import mini_training_root
     from sqllava.training.recipe_file import load_recipe, override
 
     plan = override(load_recipe(recipe), settings or [])
     if resume not in ("auto", "never"):
         raise SqLlavaError(f"--resume {resume}: expected auto or never")
     folder = out or Path("runs") / plan.name
-    evaluate = evaluator(plan.evaluation, folder) if plan.evaluation else None
     root = mini_training_root() if plan.data == "mini" else Path(plan.data)
     if not root.is_dir():
         raise SqLlavaError(f"data: {plan.data}: no such folder; --set data=DIR names the one with the recipe's files")
@@ -53,7 +52,7 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     try:
-        train(plan, root, folder, resume=resume == "auto", evaluate=evaluate, cpu=cpu)
+        train(plan, root, folder, resume=resume == "auto", cpu=cpu)
     except StoppedError:
         typer.echo(f"sqllava: stopped; the same command with --resume auto continues {folder}", err=True)
         raise typer.Exit(STOPPED) from None

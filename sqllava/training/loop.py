@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from sqllava.errors import SqLlavaError
+from sqllava.segments import ordinary_attention
 from sqllava.training.conversations import TrainingDataError
 from sqllava.training.dataset import Step, loader
 from sqllava.training.journal import Journal
@@ -232,7 +233,9 @@ def _evaluate(run: Run, objective: Any, prepared: Prepared, position: Position) 
     assert plan is not None
     found: dict[str, float] = {}
     if run.accelerator.is_main_process and run.evaluate is not None:
-        found = run.evaluate(prepared.model, prepared.processor, f"{position.stage}-{position.step:07d}")
+        prepared.model.eval()
+        with ordinary_attention(prepared.model.model.language_model), run.accelerator.autocast():
+            found = run.evaluate(prepared.model, prepared.processor, f"{position.stage}-{position.step:07d}")
         objective.train()
         run.journal.event("evaluation", stage=position.stage, step=position.step, tasks=found)
     value = torch.tensor([found.get(plan.metric or plan.tasks[0], 0.0)], device=run.accelerator.device)

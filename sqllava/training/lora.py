@@ -38,7 +38,10 @@ def prepare_parts(
         if how.lora is not None:
             names = [n for n, m in module.named_modules() if isinstance(m, nn.Linear) and not unused.search(n + ".")]
             lora = LoraConfig(
-                r=how.lora.r, lora_alpha=how.lora.alpha, lora_dropout=how.lora.dropout, target_modules=names
+                r=how.lora.r,
+                lora_alpha=how.lora.alpha,  # type: ignore[arg-type]
+                lora_dropout=how.lora.dropout,
+                target_modules=names,
             )
             inject_adapter_in_model(lora, module)
             found = [p for n, p in module.named_parameters() if "lora_" in n]

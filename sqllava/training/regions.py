@@ -147,7 +147,7 @@ class RegionSteps(Dataset[Step]):
         rows = torch.randint(len(self.labels.images), (self.stage.batch_size,), generator=order)
         rows = rows[self.rank :: self.processes]
         size = self.stage.micro_batch_size or len(rows)
-        return Step(0, [self._batch(chosen) for chosen in rows.split(size)])
+        return Step(0, [self._batch(chosen) for chosen in torch.split(rows, size)])
 
     def _batch(self, rows: Tensor) -> dict[str, Tensor]:
         try:

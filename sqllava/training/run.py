@@ -17,8 +17,9 @@ from accelerate import Accelerator
 
 from sqllava.atomic import write_text
 from sqllava.errors import SqLlavaError
+from sqllava.hooks import evaluator
 from sqllava.training.journal import Journal
-from sqllava.training.loop import Evaluate, Run, StopSignal, train_stage
+from sqllava.training.loop import Run, StopSignal, train_stage
 from sqllava.training.output import recipe_json, write_checkpoint
 from sqllava.training.recipe import Recipe
 from sqllava.training.stages import Corpus, finish, prepare
@@ -28,9 +29,8 @@ FINISHED = ".finished"
 
 
 def train(
-    recipe: Recipe, root: Path, out: Path, *, resume: bool = False, evaluate: Evaluate | None = None,
-    quiet: bool | None = None, cpu: bool = False,
-) -> Path:  # fmt: skip
+    recipe: Recipe, root: Path, out: Path, *, resume: bool = False, quiet: bool | None = None, cpu: bool = False
+) -> Path:
     """Run every stage of `recipe` on the data under `root` and write the checkpoint to `out`.
 
     resume: continue what `out` holds, if anything; without it a folder with a run is an error. quiet: no progress.
@@ -44,6 +44,7 @@ def train(
     _claim(recipe, out, resume, accelerator)
     if _unpack(out, accelerator):
         return out
+    evaluate = evaluator(recipe.evaluation, out) if recipe.evaluation else None
     text = recipe_json(recipe)
     recipe = _applicable(recipe)
     corpus = Corpus(recipe, root)

@@ -102,12 +102,9 @@ def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     with torch.no_grad():
         for name, parameter in named.items():
             parameter.copy_(_placed(weights[name], parameter))
-            state = {key: moments.get(f"{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
-            if state["step"] is not None:
-                inner.state[parameter] = {
-                    "step": state["step"],
-                    **{key: _placed(state[key], parameter) for key in ("exp_avg", "exp_avg_sq")},
-                }
+            if f"step.{name}" in moments:
+                spread = {key: _placed(moments[f"{key}.{name}"], parameter) for key in ("exp_avg", "exp_avg_sq")}
+                inner.state[parameter] = {"step": moments[f"step.{name}"], **spread}
 
 
 def _gather(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
