@@ -15,7 +15,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from sqllava.atomic import write_text
+from sqllava.atomic import remove_leftovers, write_text
 from sqllava.errors import SqLlavaError
 from sqllava.hooks import evaluator
 from sqllava.training.journal import Journal
@@ -102,6 +102,7 @@ def _claim(recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) ->
     if accelerator.is_main_process:
         try:
             out.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(out)
             write_text(told, recipe_json(recipe))
         except OSError as error:
             raise SqLlavaError(f"{out}: cannot be written: {error.strerror}") from error

@@ -8,110 +8,178 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from small_recipe import SMALL, STAGES, small_recipe, steps
+from torch import Tensor
 from typer.testing import CliRunner
 
-from sqeval.data.mini.training import build_training
 from sqllava import load
-from sqllava.training.data import Encoded
-from sqllava.training.recipe import Recipe, load_recipe
-from sqllava.training.train import conversation_loss, learning_rate, train
-
-SMALL = [
-    "model.vision={hidden_size: 48, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "
-    "image_size: 72, patch_size: 24}",
-    "model.text={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "
-    "num_key_value_heads: 2, max_position_embeddings: 512}",
-    "model.num_prototypes=4",
-    "model.vocab_size=500",
-    *(f"stages.{i}.batch_size=8" for i in range(3)),
-    "log_every=1",
-]
+from sqllava.errors import SqLlavaError
+from sqllava.training.optimizer import schedule
+from sqllava.training.recipe import Recipe
+from sqllava.training.recipe_file import load_recipe
+from sqllava.training.run import train
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def run(plan: Recipe, root: Path, out: Path) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Finished weights, and the logged steps."""
+    train(plan, root, out, quiet=True)
+    lines = [json.loads(line) for line in (out / "train.jsonl").read_text("utf-8").splitlines()]
+    return load_file(out / "model.safetensors"), lines
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("training") / "root"
-    build_training(folder, scenes=32)
-    return folder
+def losses(lines: list[dict[str, Any]], stage: str) -> list[float]:
+    return [line["loss"] for line in lines if line["stage"] == stage and "loss" in line]
 
 
-def recipe(*settings: str) -> Recipe:
-    return load_recipe("mini").override([*SMALL, *settings])
+def test_every_stage_lowers_its_loss(root: Path, tmp_path: Path) -> None:
+    _, lines = run(small_recipe(*steps(25)), root, tmp_path / "out")
+    for stage in STAGES:
+        found = losses(lines, stage)
+        assert len(found) == 25
+        assert sum(found[-5:]) < 0.9 * sum(found[:5]), stage
 
 
-def run(plan: Recipe, root: Path) -> tuple[Any, Any, list[dict[str, Any]]]:
-    entries: list[dict[str, Any]] = []
-    model, processor = train(plan, root, entries.append)
-    return model, processor, entries
-
-
-def test_every_stage_lowers_its_loss(root: Path) -> None:
-    _, _, entries = run(recipe("stages.0.steps=25", "stages.1.steps=25", "stages.2.steps=25"), root)
-    for stage in ("tower", "alignment", "self-questioning"):
-        losses = [e["loss"] for e in entries if e["stage"] == stage]
-        assert len(losses) == 25
-        assert sum(losses[-5:]) < 0.9 * sum(losses[:5]), stage
-
-
-def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(root: Path) -> None:
-    plan = recipe(*(f"stages.{i}.steps=2" for i in range(3)))
-    first, again, other = (run(p, root)[0].state_dict() for p in (plan, plan, plan.override(["seed=1"])))
+def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(root: Path, tmp_path: Path) -> None:
+    first, again = (run(small_recipe(*steps(3)), root, tmp_path / name)[0] for name in "ab")
+    other = run(small_recipe(*steps(3), "seed=1"), root, tmp_path / "c")[0]
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["lm_head.weight"], other["lm_head.weight"])
+    name = "model.language_model.embed_tokens.weight"
+    assert not torch.equal(first[name], other[name])
 
 
-def test_a_blind_control_never_looks_and_keeps_its_tower(root: Path) -> None:
-    plan = recipe("model.sees_images=false", *(f"stages.{i}.steps=2" for i in range(3)))
-    model, _, entries = run(plan, root)
-    assert {e["stage"] for e in entries} == {"alignment", "self-questioning"}
-    assert model.config.sees_images is False
-    fresh = run(recipe("stages.0.steps=1", "stages.1.steps=1", "stages.2.steps=1"), root)[0]
-    projector = model.model.multi_modal_projector.state_dict()
-    assert any(not torch.equal(v, fresh.model.multi_modal_projector.state_dict()[k]) for k, v in projector.items())
+def test_workers_change_nothing(root: Path, tmp_path: Path) -> None:
+    alone = run(small_recipe(*steps(3)), root, tmp_path / "alone")[0]
+    helped = run(small_recipe(*steps(3), "workers=2"), root, tmp_path / "helped")[0]
+    assert all(torch.equal(alone[name], helped[name]) for name in alone)
 
 
-def test_the_loss_is_the_mean_over_supervised_tokens_whatever_the_padding(root: Path) -> None:
-    model, processor, _ = run(recipe(*(f"stages.{i}.steps=1" for i in range(3))), root)
-    short = Encoded([1, 10, 11, 2], [False, False, True, True], None)
-    long = Encoded([1, *range(20, 40), 2], [False] * 11 + [True] * 11, None)
-    with torch.no_grad():
-        alone = [float(conversation_loss(model, processor, [e], None)[0]) for e in (short, long)]
-        together = float(conversation_loss(model, processor, [short, long], None)[0])
-        reference = model(
-            input_ids=torch.tensor([long.ids]), labels=torch.tensor([[-100] * 11 + long.ids[11:]])
-        ).loss  # transformers' own loss
-    assert alone[1] == pytest.approx(float(reference), rel=1e-5)
-    assert together == pytest.approx((2 * alone[0] + 11 * alone[1]) / 13, rel=1e-5)
+@pytest.mark.parametrize(
+    "change", ["stages.self-questioning.micro_batch_size=2", "stages.self-questioning.packing=false"]
+)
+def test_accumulation_and_packing_do_not_change_the_loss(root: Path, tmp_path: Path, change: str) -> None:
+    _, plain = run(small_recipe(*steps(4)), root, tmp_path / "plain")
+    _, changed = run(small_recipe(*steps(4), change), root, tmp_path / "changed")
+    assert losses(changed, "self-questioning") == pytest.approx(losses(plain, "self-questioning"), rel=1e-4)
+
+
+def test_a_blind_control_never_looks(root: Path, tmp_path: Path) -> None:
+    _, lines = run(small_recipe("model.sees_images=false", *steps(2)), root, tmp_path / "out")
+    assert {line["stage"] for line in lines} == {"alignment", "self-questioning"}
+    assert load(tmp_path / "out")[0].config.sees_images is False
+
+
+def stage_weights(out: Path, number: int) -> dict[str, Tensor]:
+    (folder,) = (out / "stages").glob(f"{number}-*")
+    return load_file(folder / "model.safetensors")
+
+
+def test_a_stage_changes_what_it_trains_and_nothing_else(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    final, _ = run(small_recipe(*steps(3)), root, out)
+    tower, alignment = stage_weights(out, 1), stage_weights(out, 2)
+    changed = {name.split(".")[1] for name in tower if not torch.equal(tower[name], alignment[name])}
+    assert changed == {"multi_modal_projector", "language_model"}
+    # The vision tower's adapters get a gradient and their product is folded in; what has no adapter stays.
+    moved = {name for name in final if "vision_tower" in name and not torch.equal(final[name], alignment[name])}
+    assert moved
+    assert all(name.endswith("weight") and ("_proj" in name or ".fc" in name) for name in moved)
+
+
+def test_frozen_adapters_leave_the_tower_alone(root: Path, tmp_path: Path) -> None:
+    only = "stages.self-questioning.trained={projector: {learning_rate: 0.001}}"
+    out = tmp_path / "out"
+    final, _ = run(small_recipe(*steps(2), only), root, out)
+    before = stage_weights(out, 2)
+    changed = {name.split(".")[1] for name in final if not torch.equal(final[name], before[name])}
+    assert changed == {"multi_modal_projector"}
+
+
+def test_unused_parameters_of_the_projector_stay(root: Path, tmp_path: Path) -> None:
+    final, _ = run(small_recipe(*steps(2)), root, tmp_path / "out")
+    assert torch.equal(final["model.multi_modal_projector.ln_1.weight"], torch.ones(48))
 
 
 def test_the_learning_rate_warms_up_and_falls_to_its_floor() -> None:
-    stage = load_recipe("mini").stages[1].model_copy(update={"steps": 100, "warmup": 0.1, "floor": 0.1})
-    rates = [learning_rate(stage, step) / stage.learning_rate for step in range(100)]
-    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
-    assert max(rates) == pytest.approx(1.0)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+    stage = load_recipe("mini").stages[1].model_copy(update={"warmup": 0.1, "floor": 0.1})
+    shares = [schedule(stage, step, 100) for step in range(100)]
+    assert shares[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert max(shares) == pytest.approx(1.0)
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+    assert shares[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_each_part_has_its_own_learning_rate(root: Path, tmp_path: Path) -> None:
+    _, lines = run(small_recipe(*steps(2)), root, tmp_path / "out")
+    rates = lines[-1]["lr"]
+    assert rates["vision_tower"] / rates["projector"] == pytest.approx(0.1)
+    assert set(rates) == {"projector", "language_model", "vision_tower"}
+
+
+def test_too_many_broken_images_stop_the_run_and_a_few_are_counted(root: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "root"
+    broken.mkdir()
+    for entry in root.iterdir():
+        (broken / entry.name).symlink_to(entry)
+    samples = json.loads((root / "llava/instruct.json").read_text("utf-8"))
+    samples[0]["image"] = "nowhere.png"
+    (broken / "llava").unlink()
+    (broken / "llava").mkdir()
+    for entry in (root / "llava").iterdir():
+        (broken / "llava" / entry.name).symlink_to(entry)
+    (broken / "llava/instruct.json").unlink()
+    (broken / "llava/instruct.json").write_text(json.dumps(samples[:16]), encoding="utf-8")
+    settings = [*steps(2), "stages.self-questioning.steps=4", "stages.self-questioning.group_by_length=false"]
+    with pytest.raises(SqLlavaError, match=r"instruct\.json: sample 0 .*nowhere\.png"):
+        run(small_recipe(*settings), broken, tmp_path / "strict")
+    _, lines = run(small_recipe(*settings, "bad_samples=2"), broken, tmp_path / "lenient")
+    assert lines[-1]["bad_samples"] == 2  # once an epoch
+    assert sum(line.get("event") == "bad sample" for line in lines) == 2
+
+
+def test_evaluation_during_training_keeps_the_best_and_disturbs_nothing(root: Path, tmp_path: Path) -> None:
+    dropout = "stages.self-questioning.trained.vision_tower.lora.dropout=0.5"
+    plain, _ = run(small_recipe(*steps(4), dropout), root, tmp_path / "plain")
+    watched = "evaluation={every: 2, tasks: [pope, gqa], limit: 20, metric: gqa}"
+    final, lines = run(small_recipe(*steps(4), dropout, watched), root, tmp_path / "watched")
+    events = [line for line in lines if line.get("event") == "evaluation"]
+    assert [(e["stage"], e["step"]) for e in events] == [(s, n) for s in STAGES[1:] for n in (2, 4)]
+    assert set(events[0]["tasks"]) == {"pope", "gqa"}
+    assert all(torch.equal(final[name], plain[name]) for name in plain)
+    best = load(tmp_path / "watched" / "best")[0]
+    assert best.config.model_type == "sqllava"
+    assert (tmp_path / "watched/evaluations/self-questioning-0000004/run.json").is_file()
+
+
+def test_an_unknown_task_is_an_error_before_anything_is_trained(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(SqLlavaError, match="evaluation: .*pop"):
+        train(small_recipe("evaluation={every: 2, tasks: [pop]}"), root, tmp_path / "out")
 
 
 def test_the_command_writes_a_checkpoint_that_loads(root: Path, tmp_path: Path) -> None:
     from sqllava.cli.app import app
 
     out = tmp_path / "out"
-    settings = [*SMALL, f"data={root}", *(f"stages.{i}.steps=2" for i in range(3))]
+    settings = [*SMALL, f"data={root}", *steps(2), "save_dtype=float16"]
     arguments = ["train", "mini", "--out", str(out), *(x for s in settings for x in ("--set", s))]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     model, processor = load(out, device="cpu")
     assert next(model.parameters()).dtype == torch.float32
-    log = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
-    assert [e["step"] for e in log] == [1, 2] * 3
-    assert json.loads((out / "recipe.json").read_text())["stages"][2]["sq_r"] == load_recipe("mini").stages[2].sq_r
+    assert json.loads((out / "config.json").read_text("utf-8"))["dtype"] == "float16"
+    assert (
+        json.loads((out / "recipe.json").read_text("utf-8"))["stages"][2]["sq_r"] == load_recipe("mini").stages[2].sq_r
+    )
     assert processor.tokenizer.decode(processor.tokenize(["Is there a star?"])[0], skip_special_tokens=True)
+    again = CliRunner().invoke(app, arguments)
+    assert isinstance(again.exception, SqLlavaError)
+    assert "--resume auto" in str(again.exception)
+
+
+def test_bfloat16_trains_close_to_float32(root: Path, tmp_path: Path) -> None:
+    _, exact = run(small_recipe(*steps(4)), root, tmp_path / "exact")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    _, half = run(small_recipe(*steps(4), "precision=bf16"), root, tmp_path / "half")
+    for stage in STAGES:
+        assert losses(half, stage) == pytest.approx(losses(exact, stage), rel=0.03)
