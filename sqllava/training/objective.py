@@ -43,7 +43,7 @@ class ConversationObjective(nn.Module):
         return [float((predicted == ANSWER).sum()), float((predicted == QUESTION).sum()), float(grounded)]
 
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
-        """The loss of a step from sums and counts in the order of `terms`: mean over supervised tokens, and grounding."""
+        """The loss from sums and counts in the order of `terms`: mean over supervised tokens, and grounding."""
         supervised = counts[0] + counts[1]
         loss = (sums[0] + sums[1]) / supervised.clamp(min=1)
         return loss + self.grounding_weight * sums[2] / counts[2].clamp(min=1e-9)

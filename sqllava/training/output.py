@@ -29,7 +29,8 @@ def write_checkpoint(
 ) -> None:
     """Write `folder` with adapters folded in; the model itself stays as it is. Every process must call it.
 
-    objective: the prepared objective, whose `model` is written. recipe: its JSON. dtype: of the floating-point weights; None: as they are.
+    objective: the prepared objective, whose `model` is written. recipe: its JSON. dtype: of the floating-point weights;
+    None: as they are.
     """
     state = accelerator.get_state_dict(objective)
     if accelerator.is_main_process:

@@ -48,16 +48,16 @@ def train(
     text = recipe_json(recipe)
     recipe = _applicable(recipe)
     corpus = Corpus(recipe, root)
-    number, position, checkpoint = _where(recipe, out)
+    first, position, checkpoint = _where(recipe, out)
     steps = [(stage.name, corpus.steps(stage, recipe.seed)) for stage in recipe.stages]
     if recipe.trackers:
         accelerator.init_trackers(recipe.name, config={"recipe": text})
-    resumed = (position.stage, position.step) if position.step else steps[number - 1] if number else None
+    resumed = (position.stage, position.step) if position.step else steps[first - 1] if first else None
     stop = StopSignal()
     journal = Journal(out / "train.jsonl", steps, resume_at=resumed, accelerator=accelerator, quiet=quiet)
     with stop.listening(), journal:
         run = Run(recipe, text, out, accelerator, journal, evaluate, stop)
-        for number in range(number, len(recipe.stages)):
+        for number in range(first, len(recipe.stages)):
             position, checkpoint = _stage(run, number, corpus, position, checkpoint), None
     _unpack(out, accelerator)
     if recipe.trackers:

@@ -1,4 +1,4 @@
-"""The mini recipe with a model of a hundred thousand parameters and a few steps: a whole training run in two seconds."""
+"""The mini recipe with a model of a hundred thousand parameters and a few steps: a whole run takes two seconds."""
 
 from __future__ import annotations
 

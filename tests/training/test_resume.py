@@ -160,7 +160,7 @@ def test_a_kill_at_any_file_event_is_survived(root: Path, tmp_path: Path, monkey
 
 def test_a_run_of_another_recipe_is_not_continued(root: Path, tmp_path: Path) -> None:
     train(small_recipe(*steps(1)), root, tmp_path / "out", quiet=True)
-    with pytest.raises(SqLlavaError, match="another recipe .*seed, stages"):
+    with pytest.raises(SqLlavaError, match=r"another recipe .*seed, stages"):
         train(small_recipe(*steps(2), "seed=4"), root, tmp_path / "out", resume=True, quiet=True)
 
 

@@ -153,7 +153,7 @@ def test_evaluation_during_training_keeps_the_best_and_disturbs_nothing(root: Pa
 
 
 def test_an_unknown_task_is_an_error_before_anything_is_trained(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(SqLlavaError, match="evaluation: .*pop"):
+    with pytest.raises(SqLlavaError, match=r"evaluation: .*pop"):
         train(small_recipe("evaluation={every: 2, tasks: [pop]}"), root, tmp_path / "out")
 
 
