@@ -126,7 +126,7 @@ def loader(dataset: Steps, start: int = 0, workers: int = 0) -> Iterator[Step]:
     Neither the number of workers nor where it starts changes a step, and no global random numbers are drawn. In
     page-locked memory where there is a GPU. What goes wrong in a worker with a SqLlavaError is raised here.
     """
-    # A sample is two pieces of text: threads cost more than they gain, and do not survive the workers' fork.
+    # A sample is two pieces of text: threads cost more than they gain, and would not survive the workers' fork.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for step in DataLoader(
         _Guarded(dataset),  # type: ignore[arg-type]  # a Dataset in all but name

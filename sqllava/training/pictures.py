@@ -35,7 +35,8 @@ class PictureReader:
         self.root, self.cache_bytes = root, cache_bytes
         self._prepare = processor.image_processor
         self._kept: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
-        self._kept_bytes = 0
+        self.kept_bytes = 0
+        """Of the pictures in memory now."""
         # Scaling and normalising treat every byte of a channel alike: a picture of all 256 shows what becomes of them.
         ramp = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), (3, 16, 16))
         levels = self._prepare([ramp], do_resize=False, do_center_crop=False, image_aspect_ratio="crop")
@@ -61,6 +62,6 @@ class PictureReader:
 
     def _keep(self, name: str, picture: NDArray[np.uint8]) -> None:
         self._kept[name] = picture
-        self._kept_bytes += picture.nbytes
-        while self._kept_bytes > self.cache_bytes:
-            self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+        self.kept_bytes += picture.nbytes
+        while self.kept_bytes > self.cache_bytes:
+            self.kept_bytes -= self._kept.popitem(last=False)[1].nbytes

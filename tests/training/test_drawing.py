@@ -1,4 +1,4 @@
-"""Which samples each step reads: every sample as often as its weight says, and nothing but seed, step and data counts."""
+"""Which samples each step reads: each as often as its weight says, by nothing but seed, step and data."""
 
 from __future__ import annotations
 
