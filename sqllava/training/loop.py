@@ -25,7 +25,7 @@ from sqllava.training.conversations import TrainingDataError
 from sqllava.training.dataset import Step, loader
 from sqllava.training.journal import Journal
 from sqllava.training.optimizer import build_optimizer, schedule, set_learning_rates
-from sqllava.training.output import write_checkpoint
+from sqllava.training.output import Output, write_checkpoint
 from sqllava.training.recipe import Recipe, Stage
 from sqllava.training.stages import Prepared
 from sqllava.training.state import Position, restore, save_state
@@ -65,8 +65,7 @@ class Run:
     """What every stage of a run shares."""
 
     recipe: Recipe
-    text: str
-    """The recipe as it is written beside weights."""
+    output: Output
     out: Path
     accelerator: Accelerator
     journal: Journal
@@ -242,6 +241,4 @@ def _evaluate(run: Run, objective: Any, prepared: Prepared, position: Position) 
     deciding = float(run.accelerator.reduce(value, "sum"))
     if position.best is None or deciding > position.best:
         position.best = deciding
-        write_checkpoint(
-            run.out / "best", objective, prepared.processor, run.text, run.accelerator, dtype=run.recipe.save_dtype
-        )
+        write_checkpoint(run.out / "best", objective, prepared.processor, run.accelerator, run.output)

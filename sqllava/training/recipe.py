@@ -238,6 +238,8 @@ class Recipe(Strict):
         metric = self.evaluation and self.evaluation.metric
         if self.evaluation and metric and metric not in self.evaluation.tasks:
             raise ValueError(f"evaluation.metric: {metric!r} is not one of its tasks")
-        if not self.merge and (len(self.stages) > 1 or self.model.source == "new"):
-            raise ValueError("merge: false needs one stage and a pretrained model, which the adapters belong to")
+        if not self.merge and (len(self.stages) > 1 or self.model.source != "checkpoint"):
+            raise ValueError("merge: false needs a single stage that starts from a checkpoint, the adapters' base")
+        if not self.merge and not any(how.lora for how in self.stages[0].trained.values()):
+            raise ValueError("merge: false has no adapters to keep; no part is trained with lora")
         return self

@@ -2,14 +2,14 @@
 
 A stage starts from the finished checkpoint of the one before, read from its folder. OUT holds recipe.json, train.jsonl,
 checkpoints/ (resumable states, while they are needed), stages/ (finished stages but the last), best/ (with evaluation),
-and at the end the finished checkpoint itself, config.json last.
+and at the end the finished checkpoint itself.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqllava.errors import SqLlavaError
 from sqllava.hooks import evaluator
 from sqllava.training.journal import Journal
 from sqllava.training.loop import Run, StopSignal, train_stage
-from sqllava.training.output import recipe_json, write_checkpoint
+from sqllava.training.output import LAST, Output, is_finished, recipe_json, write_checkpoint
 from sqllava.training.recipe import Recipe
 from sqllava.training.stages import Corpus, finish, prepare
 from sqllava.training.state import FOLDER, Position, newest, read_position, same_recipe
@@ -45,18 +45,18 @@ def train(
     if _unpack(out, accelerator):
         return out
     evaluate = evaluator(recipe.evaluation, out) if recipe.evaluation else None
-    text = recipe_json(recipe)
+    output = Output.of(recipe)
     recipe = _applicable(recipe)
     corpus = Corpus(recipe, root)
     first, position, checkpoint = _where(recipe, out)
     steps = [(stage.name, corpus.steps(stage, recipe.seed)) for stage in recipe.stages]
     if recipe.trackers:
-        accelerator.init_trackers(recipe.name, config={"recipe": text})
+        accelerator.init_trackers(recipe.name, config={"recipe": output.recipe})
     resumed = (position.stage, position.step) if position.step else steps[first - 1] if first else None
     stop = StopSignal()
     journal = Journal(out / "train.jsonl", steps, resume_at=resumed, accelerator=accelerator, quiet=quiet)
     with stop.listening(), journal:
-        run = Run(recipe, text, out, accelerator, journal, evaluate, stop)
+        run = Run(recipe, output, out, accelerator, journal, evaluate, stop)
         for number in range(first, len(recipe.stages)):
             position, checkpoint = _stage(run, number, corpus, position, checkpoint), None
     _unpack(out, accelerator)
@@ -74,9 +74,8 @@ def _stage(run: Run, number: int, corpus: Corpus, position: Position, checkpoint
     finish(prepared, stage)
     last = number + 1 == len(recipe.stages)
     target = run.out / FINISHED if last else _folder(run.out, recipe, number)
-    write_checkpoint(
-        target, objective, prepared.processor, run.text, accelerator, dtype=recipe.save_dtype if last else None
-    )
+    output = run.output if last else replace(run.output, dtype=None, base=None)
+    write_checkpoint(target, objective, prepared.processor, accelerator, output)
     following = position if last else Position(recipe.stages[number + 1].name, 0, position.bad_samples, position.best)
     if accelerator.is_main_process:
         if not last:
@@ -144,10 +143,10 @@ def _folder(out: Path, recipe: Recipe, number: int) -> Path:
 
 
 def _unpack(out: Path, accelerator: Accelerator) -> bool:
-    """Move the finished checkpoint to its place, its config.json last; whether there is one."""
+    """Move the finished checkpoint to its place, what makes it one last; whether there is one."""
     if accelerator.is_main_process and (out / FINISHED).is_dir():
-        for file in sorted((out / FINISHED).iterdir(), key=lambda file: file.name == "config.json"):
+        for file in sorted((out / FINISHED).iterdir(), key=lambda file: file.name in LAST):
             file.replace(out / file.name)
         (out / FINISHED).rmdir()
     accelerator.wait_for_everyone()
-    return (out / "config.json").is_file()
+    return is_finished(out)

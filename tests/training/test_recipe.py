@@ -96,7 +96,7 @@ def test_data_may_be_a_name_or_a_weighted_mixture() -> None:
         ("model.source=clay", "model"),
         ("model.vocab_size=many", "model.vocab_size"),
         ("model.projector.type=linear", "model.projector.type"),
-        ("merge=false", "merge: false needs one stage"),
+        ("merge=false", "merge: false needs a single stage"),
         ("precision=fp8", "precision"),
         ("evaluation={every: 10, tasks: [pope], metric: gqa}", "'gqa' is not one of its tasks"),
         ("colour=red", "colour"),

@@ -18,7 +18,7 @@ from sqllava import load
 from sqllava.errors import SqLlavaError
 from sqllava.training.optimizer import schedule
 from sqllava.training.recipe import Recipe
-from sqllava.training.recipe_file import load_recipe
+from sqllava.training.recipe_file import load_recipe, validated
 from sqllava.training.run import train
 
 
@@ -183,3 +183,24 @@ def test_bfloat16_trains_close_to_float32(root: Path, tmp_path: Path) -> None:
     _, half = run(small_recipe(*steps(4), "precision=bf16"), root, tmp_path / "half")
     for stage in STAGES:
         assert losses(half, stage) == pytest.approx(losses(exact, stage), rel=0.03)
+
+
+def test_adapters_may_be_kept_apart(root: Path, tmp_path: Path) -> None:
+    """One stage on a checkpoint; the adapter folder answers as the merged checkpoint of the same run does."""
+    base = tmp_path / "base"
+    run(small_recipe(*steps(2)), root, base)
+    value = small_recipe(*steps(3)).model_dump(mode="json")
+    value |= {"model": {"source": "checkpoint", "checkpoint": str(base)}, "stages": value["stages"][2:]}
+    lora = {"learning_rate": 0.01, "lora": {"r": 4, "alpha": 8, "dropout": 0.1}}
+    value["stages"][0]["trained"] |= {"language_model": lora, "vision_tower": lora}
+    train(validated(value, "test"), root, tmp_path / "merged", quiet=True)
+    train(validated({**value, "merge": False}, "test"), root, tmp_path / "apart", quiet=True)
+    assert not (tmp_path / "apart" / "config.json").exists()
+    merged, apart = (load(tmp_path / name)[0].state_dict() for name in ("merged", "apart"))
+    before = load(base)[0].state_dict()
+    assert set(merged) == set(apart)
+    for name in merged:
+        torch.testing.assert_close(apart[name], merged[name], rtol=1e-5, atol=1e-6)
+    assert not torch.equal(merged["model.language_model.layers.0.mlp.up_proj.weight"],
+                           before["model.language_model.layers.0.mlp.up_proj.weight"])  # fmt: skip
+    train(validated({**value, "merge": False}, "test"), root, tmp_path / "apart", resume=True, quiet=True)
