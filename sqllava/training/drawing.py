@@ -6,14 +6,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqllava.training.conversations import Conversation, ConversationFile, TrainingDataError
-from sqllava.training.recipe import DataFile, Stage
+from sqllava.training.recipe import Stage
 
 Numbers = NDArray[np.int64]
 
@@ -50,12 +49,6 @@ class Mixture:
         """(samples,)"""
         self.lengths: Numbers = np.concatenate([file.lengths for file in files])
         """(samples,) characters."""
-
-    @classmethod
-    def open(cls, root: Path, data: Sequence[DataFile]) -> Mixture:
-        """The files of a stage, under the data root. Raises TrainingDataError."""
-        files = [ConversationFile(root / entry.file, entry.images) for entry in data]
-        return cls(files, [entry.weight for entry in data])
 
     def __len__(self) -> int:
         return int(self._starts[-1])

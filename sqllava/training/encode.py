@@ -6,10 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqllava.conversation import Role, Template, Turn, template
+from sqllava.conversation import Role, Template, Turn
 from sqllava.processing import SqLlavaProcessor
 from sqllava.training.conversations import Conversation, TrainingDataError
-from sqllava.training.recipe import Stage
 
 ANSWER, QUESTION = 1, 2
 """Kinds of supervised tokens: of the assistant, and of the virtual user. 0 is everything else."""
@@ -49,17 +48,6 @@ class Encoder:
         self.processor, self.template = processor, speech
         self.evaluation, self.evaluation_share = evaluation, evaluation_share
         self.sq_r, self.sees_images, self.seed, self.max_length = sq_r, sees_images, seed, max_length
-
-    @classmethod
-    def for_stage(
-        cls, processor: SqLlavaProcessor, stage: Stage, *, evaluation: str, sees_images: bool, seed: int
-    ) -> Encoder:
-        """The encoder that a stage asks for; `evaluation` is the name of the model's template."""
-        return cls(
-            processor, template(stage.template), sq_r=stage.sq_r, evaluation=template(evaluation),
-            evaluation_share=stage.answer_template_share, sees_images=sees_images, seed=seed,
-            max_length=stage.max_length,
-        )  # fmt: skip
 
     def __call__(self, sample: Conversation, number: int, reading: int) -> Encoded:
         """Encode sample `number`; what is over the maximum length is cut on the right.

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sqllava.conversation import template
 from sqllava.errors import SqLlavaError
-from sqllava.training.conversations import TrainingDataError
+from sqllava.training.conversations import ConversationFile, TrainingDataError
 from sqllava.training.dataset import Step, StepDataset, loader
 from sqllava.training.drawing import Mixture, StepPlan
 from sqllava.training.encode import Encoder
@@ -51,8 +52,11 @@ def dataset(
             "trained": {"projector": {"learning_rate": 1e-3}}, **settings,
         }
     )  # fmt: skip
-    mixture = Mixture.open(root, stage.data)
-    encoder = Encoder.for_stage(PROCESSOR, stage, evaluation="v1", sees_images=sees, seed=0)
+    mixture = Mixture([ConversationFile(root / "train.json")], [1])
+    encoder = Encoder(
+        PROCESSOR, template("v1_sq"), sq_r=0.5, evaluation=template("v1"), evaluation_share=0.0, sees_images=sees,
+        seed=0, max_length=stage.max_length,
+    )  # fmt: skip
     pictures = PictureReader(root, PROCESSOR) if sees else None
     return StepDataset(StepPlan(mixture, stage, 0), mixture, encoder, pictures, stage, rank, processes, extras=extras)
 

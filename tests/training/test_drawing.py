@@ -12,7 +12,7 @@ import pytest
 
 from sqllava.training.conversations import ConversationFile, TrainingDataError
 from sqllava.training.drawing import Mixture, StepPlan
-from sqllava.training.recipe import DataFile, Stage
+from sqllava.training.recipe import Stage
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def mixture(data: Path, **weights: float) -> Mixture:
-    return Mixture.open(data, [DataFile(file=f"{name}.json", weight=weight) for name, weight in weights.items()])
+    return Mixture([ConversationFile(data / f"{name}.json") for name in weights], list(weights.values()))
 
 
 def stage(**settings: Any) -> Stage:

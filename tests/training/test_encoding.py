@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sqllava.conversation import Turn, template
 from sqllava.training.conversations import Conversation, TrainingDataError
 from sqllava.training.encode import ANSWER, QUESTION, Encoded, Encoder, self_question
-from sqllava.training.recipe import Stage
 
 PROCESSOR = tiny.processor()
 TURNS = tuple(Turn(("user", "assistant")[i % 2], f"text {i}") for i in range(12))  # type: ignore[arg-type]
@@ -128,12 +127,3 @@ def test_long_samples_are_cut_on_the_right() -> None:
             assert cut.kinds == whole.kinds[:length]
         with pytest.raises(TrainingDataError, match=rf"max_length: .* v1_sq it ends after {last}"):
             encoder(max_length=last - 1)(SAMPLE, number, 0)
-
-
-def test_from_a_stage() -> None:
-    stage = Stage(
-        name="s", kind="conversations", data="x", trained={"projector": {"learning_rate": 1}},
-        template="v1_sq", sq_r=1.0, max_length=200, steps=1, batch_size=1,
-    )  # fmt: skip
-    made = Encoder.for_stage(PROCESSOR, stage, evaluation="v1", sees_images=True, seed=3)
-    assert made(SAMPLE, 0, 0) == encoder(sq_r=1.0, max_length=200)(SAMPLE, 0, 0)
