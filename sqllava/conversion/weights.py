@@ -63,11 +63,11 @@ def _indexed(index: Path) -> list[Path]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise CheckpointError(f"{index}: has no weight_map of tensor names to file names")
-    files = [index.parent / name for name in sorted(set(names.values()))]
-    missing = [file.name for file in files if file.parent != index.parent or not file.is_file()]
+    files = {name: index.parent / name for name in sorted(set(names.values()))}
+    missing = [name for name, file in files.items() if file.parent != index.parent or not file.is_file()]
     if missing:
         raise CheckpointError(f"{index}: lists files that are not in its folder: {', '.join(missing)}")
-    return files
+    return list(files.values())
 
 
 def _numbered(shards: list[Path]) -> list[Path]:
@@ -99,14 +99,18 @@ def _scan_safetensors(file: Path) -> Iterable[Stored]:
         part = opened.get_slice(name)
         dtype = DTYPES.get(part.get_dtype(), torch.int64 if part.get_dtype() in _BUFFERS else None)
         if dtype is None:
-            raise CheckpointError(f"{file}: tensor {name} is stored as {part.get_dtype()}; quantised weights cannot be")
+            raise CheckpointError(
+                f"{file}: tensor {name} is stored as {part.get_dtype()}; quantised weights are not supported"
+            )
         yield Stored(file, name, tuple(part.get_shape()), dtype)
 
 
 def _scan_pickle(file: Path) -> Iterable[Stored]:
     for name, tensor in _open_pickle(file).items():
         if tensor.dtype not in DTYPES.values() and tensor.dtype not in (torch.int64, torch.int32):
-            raise CheckpointError(f"{file}: tensor {name} is stored as {tensor.dtype}; quantised weights cannot be")
+            raise CheckpointError(
+                f"{file}: tensor {name} is stored as {tensor.dtype}; quantised weights are not supported"
+            )
         yield Stored(file, name, tuple(tensor.shape), tensor.dtype)
 
 
