@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import release_layouts as release
+import tiny_adapter
 import tiny_sqllava as tiny
 from PIL import Image
 
+from sqeval.config import RunConfig
 from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
 from sqeval.model import Group, Model, Request, Settings
+from sqeval.models.loading import load_model
 from sqeval.models.sqllava import load_sqllava
 from sqllava import Engine, ImageQueries, Query, checkpoint_hash, load
 
@@ -99,3 +107,78 @@ def test_a_missing_checkpoint_is_a_user_error(tiny_checkpoint: Path, tmp_path: P
     (broken / "config.json").unlink()
     with pytest.raises(UserError, match=r"no config\.json"):
         load_sqllava(str(broken), **USUAL)
+
+
+def test_an_adapter_and_what_it_stands_on(tmp_path: Path) -> None:
+    folder = tiny_adapter.adapter_folder(tmp_path / "adapter")
+    identity = load_sqllava(str(folder), **USUAL).identity
+    assert identity.checkpoint_hash == checkpoint_hash(folder)
+    assert identity.origin == {"base": str(folder / "../base")}
+    other = shutil.copytree(tmp_path / "base", tmp_path / "other")
+    tiny.model(seed=3).save_pretrained(other)
+    changed = load_sqllava(str(folder), **USUAL, base=str(other)).identity
+    assert changed.checkpoint_hash == checkpoint_hash(folder, base=other) != identity.checkpoint_hash
+    assert changed.origin == {"base": str(other)}
+    with pytest.raises(UserError, match="is a whole model; leave out the base"):
+        load_sqllava(str(other), **USUAL, base="mini")
+
+
+def sqeval(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("sqeval")), "run", "--tasks", "pope", "--data", "mini", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_release_is_evaluated_as_it_is(tmp_path: Path) -> None:
+    parts = release.random_parts()
+    source, base = release.write_stage2(tmp_path / "lora", parts), release.write_base(tmp_path / "vicuna", parts)
+    tower = release.write_tower(tmp_path / "clip", parts)
+    command = ("--ckpt", str(source), "--base", str(base), "--vision-tower", str(tower), "--limit", "4")
+    first = sqeval(tmp_path, *command)
+    assert first.returncode == 0, first.stderr
+    assert f"converting {source} (LoRA checkpoint in the release's layout (stage 2)" in first.stderr
+    run = json.loads((tmp_path / "results" / "lora-mini-limit4" / "run.json").read_text())
+    assert (run["config"]["ckpt"], run["config"]["base"]) == (str(source), str(base))
+    assert run["config"]["vision_tower"] == str(tower)
+    assert run["identity"]["checkpoint"] == str(source)
+    converted = Path(run["identity"]["origin"]["converted"])
+    assert converted.is_relative_to(os.environ["SQEVAL_CACHE"])
+    assert run["identity"]["checkpoint_hash"] == checkpoint_hash(converted)
+    again = sqeval(tmp_path, *command)
+    assert again.returncode == 0
+    assert "complete since before" in again.stderr
+    assert "converting" not in again.stderr
+
+    release.write_base(base, release.random_parts(seed=1))
+    other = sqeval(tmp_path, *command)
+    assert other.returncode == 2
+    assert "checkpoint_hash" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"ckpt": "mini", "vision_tower": "x/y"}, "leave out --vision-tower"),
+        ({"ckpt": "majority", "base": "mini"}, "--base: model majority has no use for it"),
+        ({"ckpt": "nowhere", "base": "mini"}, "no such folder; give a folder written by save_pretrained"),
+    ],
+)
+def test_bases_and_towers_that_have_no_use(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_model(RunConfig(tasks=("pope",), data="mini", **settings))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--ckpt", "mini", "--base", "mini"), "is a whole model; leave out the base 'mini'"),
+        (("--ckpt", "org/gone"), "hub checkpoint 'org/gone': there is no such folder, HF_HUB_OFFLINE is set"),
+    ],
+)
+def test_checkpoints_that_cannot_be_used_are_one_message(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    done = sqeval(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("results/*"))
