@@ -87,7 +87,9 @@ def used_layers(config: SqLlavaConfig) -> int:
 def _tower(config: SqLlavaConfig, part: _Part) -> float:
     """One image."""
     vision: Any = config.vision_config
-    width, patches = vision.hidden_size, (vision.image_size // vision.patch_size) ** 2
+    width, patches = vision.hidden_size, int(config.image_seq_length)
+    # DINOv2 gives the ratio; its gated variant has three matrices that are a third smaller.
+    wide = getattr(vision, "intermediate_size", None) or int(width * vision.mlp_ratio)
     flops = _product(patches * 3 * vision.patch_size**2 * width, False, part.weights)
     for layer in range(used_layers(config)):
         # The embeddings in front of the first layer learn with the weights, and without them nothing there does.
@@ -95,8 +97,8 @@ def _tower(config: SqLlavaConfig, part: _Part) -> float:
         flops += 3 * part.linear(patches + 1, width, width, first=first)
         flops += 2 * _product((patches + 1) ** 2 * width, part.learns, part.learns)
         flops += part.linear(patches + 1, width, width)
-        flops += part.linear(patches + 1, width, vision.intermediate_size)
-        flops += part.linear(patches + 1, vision.intermediate_size, width)
+        flops += part.linear(patches + 1, width, wide)
+        flops += part.linear(patches + 1, wide, width)
     return flops
 
 

@@ -81,7 +81,7 @@ class ConversationObjective(nn.Module):
         if pixels is None:
             if not self.looks:
                 return None
-            side = self.model.config.vision_config.image_size
+            side = self.model.config.image_size
             pixels = torch.zeros(1, 3, side, side, device=self.model.device)
         projected: Tensor = self.model.model.multi_modal_projector(tower_features(self.model, pixels))
         return projected

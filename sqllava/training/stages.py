@@ -80,8 +80,11 @@ def starting_model(
 
 
 def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, accelerator: Accelerator) -> Prepared:
-    """Everything for one stage. Raises TrainingDataError, CheckpointError."""
+    """Everything for one stage. Raises TrainingDataError, CheckpointError, TemplateError."""
     model, processor = starting_model(recipe, corpus, folder)
+    for each in recipe.stages:  # the later ones too: now rather than in some hours
+        if each.kind == "conversations":
+            template(each.template).check(processor.tokenizer)
     torch.manual_seed(recipe.seed + 1)  # adapters start alike whether or not the model was built a moment ago
     sees = model.config.sees_images
     trained: dict[Part, Trained] = {p: how for p, how in stage.trained.items() if sees or p == "language_model"}
@@ -131,4 +134,4 @@ def finish(prepared: Prepared, stage: Stage) -> None:
 
 def _labels(model: SqLlavaForConditionalGeneration, path: Path) -> RegionLabels:
     vision = model.config.vision_config
-    return read_regions(path, side=vision.image_size, patch=vision.patch_size)
+    return read_regions(path, side=model.config.image_size, patch=vision.patch_size)

@@ -143,9 +143,7 @@ texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
     st.text("0123456789 .,%", max_size=20),
     st.text(" \n\tab", max_size=12),
-    st.sampled_from(
-        ["naïve café", "東京タワー", "Привет", "👩🏽‍🚀 in space", "e\u0301", "\u200b", "   three", "12345678"]
-    ),
+    st.sampled_from(["naïve café", "東京タワー", "Привет", "👩🏽‍🚀 in space", "e\u0301", "\u200b", "   three"]),
 ).filter(lambda text: not any(token in text for token in SPECIAL))
 
 
