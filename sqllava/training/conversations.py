@@ -126,9 +126,11 @@ def _turn(turn: Any, i: int, skipped: bool, with_image: bool) -> Turn:
         speakers = " or ".join(map(repr, roles))
         raise TrainingDataError(f"conversations[{i}]: expected a text `value` `from` {speakers}, found from {found!r}")
     text: str = turn["value"]
-    if IMAGE in text:
-        if not with_image:
+    if IMAGE in text and not with_image:
+        if i == skipped and (text.strip().startswith(IMAGE) or text.strip().endswith(IMAGE)):
             raise TrainingDataError(f"conversations[{i}]: holds {IMAGE}, but the sample has no `image`")
+        text = text.replace(IMAGE, "<image >")  # somebody's HTML: it must not become a picture's placeholder
+    elif IMAGE in text:
         if i > skipped or text.count(IMAGE) > 1:
             raise TrainingDataError(f"conversations[{i}]: expected one {IMAGE}, in the first turn; it has one image")
         text = text.replace(IMAGE, "").strip()

@@ -188,3 +188,13 @@ def test_processes_read_one_file_at_once(tmp_path: Path) -> None:
         even, odd = pool.starmap(_ids, [(file, 0), (file, 1)])
     assert even == [str(i) for i in range(0, count, 2)]
     assert odd == [str(i) for i in range(1, count, 2)]
+
+
+def test_somebodys_html_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    turns = [{"from": "human", "value": "What does <image> mean in RSS?"}, {"from": "gpt", "value": "<image> names it."}]
+    path.write_text(json.dumps([{"id": "a", "conversations": turns}]), encoding="utf-8")
+    (sample,) = ConversationFile(path)
+    rendered = template("v1").render(sample.turns, image=False).text
+    assert "<image>" not in rendered
+    assert "What does <image > mean" in rendered
