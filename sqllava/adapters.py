@@ -123,26 +123,6 @@ def write_adapter_files(folder: Path, tensors: Mapping[str, torch.Tensor], confi
     (folder / CONFIG).write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def merge_in_place(model: nn.Module) -> int:
-    """Fold every LoRA layer that PEFT injected into the Linear it wraps, and put that Linear back in its place.
-
-    The weight becomes W + α/r · B·A, computed in float32 and rounded once to W's own dtype. Gives the number of layers
-    folded. Raises CheckpointError for adapters that are no plain LoRA.
-    """
-    import torch
-
-    layers = list(_layers(model))
-    for name, layer in layers:
-        _lora(name, layer)
-        linear: nn.Linear = layer.get_base_layer()
-        with torch.no_grad():
-            change = layer.lora_B[_NAME].weight.float() @ layer.lora_A[_NAME].weight.float()
-            linear.weight.copy_(linear.weight.float() + change * layer.scaling[_NAME])
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, linear)
-    return len(layers)
-
-
 def attach_and_merge(model: SqLlavaForConditionalGeneration, folder: Path) -> SqLlavaForConditionalGeneration:
     """`model` with the adapter of `folder` attached by PEFT and merged into its weights, in place.
 

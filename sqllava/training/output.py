@@ -15,6 +15,7 @@ from torch import Tensor
 from sqllava.adapters import write_adapter
 from sqllava.atomic import replace_folder
 from sqllava.checkpoints import quiet_transformers
+from sqllava.locate import packaged
 from sqllava.processing import SqLlavaProcessor
 from sqllava.training.lora import merged, scalings
 from sqllava.training.recipe import Part, Recipe, StartingCheckpoint
@@ -44,7 +45,8 @@ class Output:
             return cls(text, recipe.save_dtype)
         base = recipe.model.checkpoint
         full = tuple(part for part, how in recipe.stages[0].trained.items() if how.lora is None)
-        return cls(text, None, str(Path(base).resolve()) if Path(base).exists() else base, full)
+        local = base not in packaged() and Path(base).exists()
+        return cls(text, None, str(Path(base).resolve()) if local else base, full)
 
 
 def write_checkpoint(

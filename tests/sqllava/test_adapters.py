@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sqllava import CheckpointError, checkpoint_hash, load
-from sqllava.adapters import CONFIG, WEIGHTS, Lora, adapter_config, merge_in_place, write_adapter
+from sqllava.adapters import CONFIG, WEIGHTS, Lora, adapter_config, write_adapter
 from sqllava.checkpoints import resolve
 
 
@@ -95,18 +95,6 @@ def test_a_half_precision_base_is_merged_at_the_precision_asked_for(adapter: Pat
     torch.testing.assert_close(model.state_dict()[name].double(), wanted[name], rtol=0, atol=3e-7)
 
 
-def test_merging_in_place_restores_plain_layers() -> None:
-    model = tiny_adapter.adapted()
-    wanted, before = merged_by_hand(model), tiny_adapter.logits(model)
-    layers = sum("lora_A" in name for name, _ in model.named_parameters())
-    assert merge_in_place(model) == layers == 2 * 7 + 3 * 4
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(value.double(), wanted.pop(name), rtol=0, atol=3e-7)
-    assert not wanted
-    torch.testing.assert_close(tiny_adapter.logits(model), before, rtol=1e-4, atol=1e-4)
-    assert merge_in_place(model) == 0
-
-
 def test_a_gathered_state_is_written_instead_of_the_models_own(tmp_path: Path) -> None:
     model = tiny_adapter.adapted()
     state = {name: value + 1 for name, value in model.state_dict().items()}
@@ -154,9 +142,8 @@ def test_adapters_that_cannot_be_written(tmp_path: Path) -> None:
         write_adapter(tmp_path, tiny_adapter.adapted(), base="x", full=["head"])
     model = tiny.model()
     inject_adapter_in_model(LoraConfig(target_modules=["q_proj"], use_dora=True), model.model.language_model)
-    for refused in (lambda: write_adapter(tmp_path, model, base="x"), lambda: merge_in_place(model)):
-        with pytest.raises(CheckpointError, match="one plain LoRA adapter"):
-            refused()
+    with pytest.raises(CheckpointError, match="one plain LoRA adapter"):
+        write_adapter(tmp_path, model, base="x")
 
 
 def test_the_base_is_found_beside_the_adapter_by_absolute_path_and_by_packaged_name(adapter: Path) -> None:
