@@ -42,7 +42,7 @@ def write_kept_adapter(folder: Path, plan: Plan, reader: Reader, wrote: Callable
 def joined(pairs: Sequence[Pair], reader: Reader) -> tuple[Tensor, Tensor, float]:
     """A (r×in), B (out×r) and scaling of all adapters of one layer.
 
-    Two (PEFT's suffix rule lets the language model's adapter reach the vision tower) make one of their ranks' sum:
+    Two (of a tower that learnt within the language model's adapter too) make one of their ranks' sum:
     ``s₁·B₁·A₁ + s₂·B₂·A₂ = [s₁·B₁, s₂·B₂] · [A₁; A₂]``.
     """
     if len(pairs) == 1:

@@ -139,11 +139,31 @@ def _has(source: Source, part: str) -> bool:
 
 def _adapters(layout: Layout) -> dict[str, Adapter]:
     adapters = {}
+    vision = layout.folder / VISION_ADAPTER
     if layout.kind is Kind.release_lora:
-        adapters["language model"] = read_adapter(layout.folder, names.model_name)
-    if layout.needs_base and (layout.folder / VISION_ADAPTER).is_dir():
-        adapters["vision tower"] = read_adapter(layout.folder / VISION_ADAPTER, names.tower_name)
+        adapters["language model"] = _language_adapter(layout)
+        if not vision.is_dir() and any(names.is_adapted_tower(key) for key in adapters["language model"].left):
+            raise CheckpointError(f"{layout.folder}: its vision tower was adapted, but {VISION_ADAPTER}/ is missing")
+    if layout.needs_base and vision.is_dir():
+        adapters["vision tower"] = read_adapter(vision, names.tower_name)
     return adapters
+
+
+def _language_adapter(layout: Layout) -> Adapter:
+    """The language model's adapter, without what it holds of the vision tower, as the release reads it.
+
+    Its file is written from all LoRA parameters of the process, those of the tower's own adapter included, and
+    suffixes such as ``q_proj`` match layers of the tower too. The release attaches it before the tower is there
+    (unless `unfreeze_mm_vision_tower`), and then the tower's own adapter from its folder.
+    """
+    attached = bool(layout.config.get("unfreeze_mm_vision_tower"))
+
+    def spare(name: str) -> bool:
+        ours = names.model_name(name)
+        of_tower = ours is not None and ours.startswith(names.VISION)
+        return of_tower and (not attached or names.is_adapted_tower(name))
+
+    return read_adapter(layout.folder, names.model_name, spare)
 
 
 def _drop_tied_head(sources: Sequence[Source]) -> None:

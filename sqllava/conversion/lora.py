@@ -60,17 +60,22 @@ class Adapter:
     settings: Mapping[str, Any]
     pairs: Mapping[str, Pair]
     """By our name of the weight that they change."""
+    left: tuple[str, ...] = ()
+    """Stored keys that are knowingly not used."""
 
     def summary(self) -> str:
         """For people: ranks, alphas and the number of layers."""
         ranks = sorted({pair.rank for pair in self.pairs.values()})
         alpha = self.settings.get("lora_alpha")
         varied = " (with exceptions)" if self.settings.get("alpha_pattern") else ""
-        return f"rank {', '.join(map(str, ranks))}, alpha {alpha}{varied}, {len(self.pairs)} layers"
+        left = f"; {len(self.left)} tensors of the vision tower not used" if self.left else ""
+        return f"rank {', '.join(map(str, ranks))}, alpha {alpha}{varied}, {len(self.pairs)} layers{left}"
 
 
-def read_adapter(folder: Path, our_name: Callable[[str], str | None]) -> Adapter:
-    """The adapter in `folder`; `our_name` translates the names of weights.
+def read_adapter(
+    folder: Path, our_name: Callable[[str], str | None], spare: Callable[[str], bool] = lambda name: False
+) -> Adapter:
+    """The adapter in `folder`; `our_name` translates the names of weights, `spare` says which are not to be used.
 
     Raises CheckpointError for missing files, settings whose effect is not known here, keys that are no LoRA pair, and
     ranks that are not those of the settings.
@@ -83,9 +88,12 @@ def read_adapter(folder: Path, our_name: Callable[[str], str | None]) -> Adapter
     _check_settings(config, settings)
     halves: dict[str, dict[str, Stored]] = {}
     foreign: list[str] = []
+    left: list[str] = []
     for key, stored in scan([file]).items():
         found = _KEY.fullmatch(key)
-        if found is None or our_name(f"{found[1]}.weight") is None:
+        if found is not None and spare(f"{found[1]}.weight"):
+            left.append(key)
+        elif found is None or our_name(f"{found[1]}.weight") is None:
             foreign.append(key)
         else:
             halves.setdefault(found[1], {})[found[2]] = stored
@@ -97,7 +105,7 @@ def read_adapter(folder: Path, our_name: Callable[[str], str | None]) -> Adapter
     pairs = {str(our_name(f"{module}.weight")): _pair(module, half, settings) for module, half in halves.items()}
     if len(pairs) < len(halves):
         raise CheckpointError(f"{file}: two pairs for the same layer, under names that differ in their prefix")
-    return Adapter((config, file), settings, pairs)
+    return Adapter((config, file), settings, pairs, tuple(left))
 
 
 def _check_settings(config: Path, settings: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ _TOWER = re.compile(
     r"(?:base_model\.)?(?:model\.)*(?:vision_tower\.)*(?:vision_model\.)?"
     r"((?:embeddings|pre_layrnorm|encoder|post_layernorm)\..+)"
 )
+_ADAPTED_TOWER = re.compile(r"(?:.+\.)?vision_tower\.base_model\.model\..+")
 _TEXT_TOWER = re.compile(r"text_model\..+|(?:text|visual)_projection\.weight|logit_scale")
 _BUFFERS = re.compile(
     re.escape(LANGUAGE)
@@ -56,6 +57,11 @@ def tower_name(name: str) -> str | None:
     """Our name of a weight of a vision tower stored by itself; None if it is no part of one."""
     found = _TOWER.fullmatch(name)
     return VISION + found[1] if found else None
+
+
+def is_adapted_tower(name: str) -> bool:
+    """Whether a name leads through a vision tower that PEFT had wrapped by itself."""
+    return _ADAPTED_TOWER.fullmatch(name) is not None
 
 
 def is_text_tower(name: str) -> bool:

@@ -14,7 +14,7 @@ from transformers.initialization import no_init_weights
 
 from sqllava.config import SqLlavaConfig
 from sqllava.conversion import names
-from sqllava.conversion.layout import Layout
+from sqllava.conversion.layout import VISION_ADAPTER, Layout
 from sqllava.conversion.lora import Adapter, Pair
 from sqllava.conversion.vocabulary import grow
 from sqllava.conversion.weights import Reader, Stored
@@ -97,6 +97,8 @@ class Plan:
             left = f", {len(source.left)} not needed" if source.left else ""
             facts[source.role] = f"{source.folder}: {count} tensors of {len(used & {*source.files})} files{left}"
         facts |= {f"LoRA, {part}": adapter.summary() for part, adapter in self.adapters.items()}
+        if self.layout.needs_base and "vision tower" not in self.adapters:
+            facts["LoRA, vision tower"] = f"none: there is no {VISION_ADAPTER}/"
         facts["vocabulary"] = f"{len(self.tokenizer)} tokens, {self.config.text_config.vocab_size} rows"
         facts["writes"] = f"{len(self.targets)} tensors, {self.nbytes / 1e9:.2f} GB"
         return [f"{name:<21}{value}" for name, value in facts.items()]

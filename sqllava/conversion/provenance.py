@@ -39,6 +39,7 @@ def provenance(plan: Plan, *, dtype: str, merged: bool, hashed: Callable[[int], 
             part: {
                 "merged": merged,
                 "layers": len(adapter.pairs),
+                "tensors_not_used": len(adapter.left),
                 **{name: adapter.settings[name] for name in _SETTINGS if name in adapter.settings},
             }
             for part, adapter in plan.adapters.items()

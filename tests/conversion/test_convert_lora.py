@@ -18,6 +18,8 @@ import sqllava
 from sqllava.conversion.convert import convert
 from sqllava.errors import CheckpointError
 
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT's
+
 
 def folders(tmp_path: Path, parts: Parts) -> dict[str, Path]:
     base, tower = release.write_base(tmp_path / "base", parts), release.write_tower(tmp_path / "tower", parts)
@@ -107,19 +109,43 @@ def test_kept_adapters_have_ranks_and_alphas_of_their_own(tmp_path: Path) -> Non
     assert found == dict.fromkeys(language, (4, 8)) | dict.fromkeys(tower, (2, 6))
 
 
+LAYER = "encoder.layers.1.self_attn.q_proj"
+REACHED = f"model.vision_tower.vision_tower.vision_model.{LAYER}"
+NESTED = f"model.vision_tower.vision_tower.base_model.model.vision_model.{LAYER}"
+
+
+def query(out: Path) -> torch.Tensor:
+    found: torch.Tensor = sqllava.load(out, device="cpu")[0].state_dict()[f"model.vision_tower.{LAYER}.weight"]
+    return found
+
+
 @pytest.mark.parametrize("keep", [False, True])
-def test_an_adapter_of_the_language_model_may_reach_the_tower(tmp_path: Path, keep: bool) -> None:
-    """PEFT's suffix rule does that: then a layer of the tower has two adapters, and both count."""
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize("name", [REACHED, NESTED])
+def test_the_tower_in_the_adapter_of_the_language_model(tmp_path: Path, name: str, attached: bool, keep: bool) -> None:
+    """The release attaches that adapter to a model without a tower, unless the configuration unfreezes the tower."""
     parts = release.random_parts()
-    src = release.write_stage2(tmp_path / "src", parts)
-    module = "encoder.layers.1.self_attn.q_proj"
+    src = release.write_stage2(tmp_path / "src", parts, unfreeze_mm_vision_tower=attached)
     a, b = torch.randn(4, 32), torch.randn(32, 4)
-    both = parts.llm_lora | {f"model.vision_tower.vision_tower.vision_model.{module}": (a, b)}
+    both = parts.llm_lora | {name: (a, b)}
     release.write_weights(src, release.lora_weights(both, "base_model.model."), "adapter_model")
     out = convert(src, tmp_path / "out", keep_lora=keep, **folders(tmp_path, parts))
-    found = sqllava.load(out, device="cpu")[0].state_dict()
-    expected = parts.merged_tower()[f"{module}.weight"] + 2.0 * b @ a
-    torch.testing.assert_close(found[f"model.vision_tower.{module}.weight"], expected, rtol=0, atol=1e-5)
+    expected = parts.merged_tower()[f"{LAYER}.weight"]
+    if attached and name == REACHED:
+        expected = expected + 2.0 * b @ a
+    torch.testing.assert_close(query(out), expected, rtol=0, atol=1e-5)
+    left = json.loads((out / "provenance.json").read_text())["adapters"]["language model"]["tensors_not_used"]
+    assert left == (0 if attached and name == REACHED else 2)
+
+
+def test_an_adapted_tower_without_its_adapter_is_not_accepted(tmp_path: Path) -> None:
+    parts = release.random_parts()
+    vit_lora, parts.vit_lora = parts.vit_lora, {}
+    src = release.write_stage2(tmp_path / "src", parts)
+    both = parts.llm_lora | {NESTED: vit_lora[LAYER]}
+    release.write_weights(src, release.lora_weights(both, "base_model.model."), "adapter_model")
+    with pytest.raises(CheckpointError, match="its vision tower was adapted, but Vit-lora/ is missing"):
+        convert(src, tmp_path / "out", **folders(tmp_path, parts))
 
 
 def test_without_adapters_there_is_nothing_to_keep(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from sqllava.conversion.layout import Kind, recognise
 from sqllava.conversion.sources import local_folder
 from sqllava.errors import CheckpointError
 
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT's
+
 
 def empty_weights(folder: Path) -> None:
     """Weights cannot have been read if they are not there."""
