@@ -86,7 +86,7 @@ def test_sqllava_knows_neither_but_for_one_hook() -> None:
     """The hook fetches the mini data and evaluates during training, and imports the harness when it is called."""
     hook = "sqllava/hooks.py"
     wrong = [i for i in broken("sqllava", "sqeval", "sqeval_tasks") if not (i.file == hook and i.lazy)]
-    wrong += [i for i in broken("sqllava", "sqeval_tasks")]
+    wrong += broken("sqllava", "sqeval_tasks")
     assert not wrong, "\n".join(map(str, wrong))
 
 
