@@ -95,13 +95,14 @@ class Plan:
         for source in self.sources:
             count = sum(target.stored.file in source.files for target in self.targets)
             left = f", {len(source.left)} not needed" if source.left else ""
-            facts[source.role] = f"{source.folder}: {count} tensors of {len(used & {*source.files})} files{left}"
+            files = len(used & {*source.files})
+            facts[source.role] = f"{source.folder}: {count} tensors of {files} file{'s' * (files != 1)}{left}"
         facts |= {f"LoRA, {part}": adapter.summary() for part, adapter in self.adapters.items()}
         if self.layout.needs_base and "vision tower" not in self.adapters:
             facts["LoRA, vision tower"] = f"none: there is no {VISION_ADAPTER}/"
         facts["vocabulary"] = f"{len(self.tokenizer)} tokens, {self.config.text_config.vocab_size} rows"
         facts["writes"] = f"{len(self.targets)} tensors, {self.nbytes / 1e9:.2f} GB"
-        return [f"{name:<21}{value}" for name, value in facts.items()]
+        return [f"{name:<22}{value}" for name, value in facts.items()]
 
 
 def collect(

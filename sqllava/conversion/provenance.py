@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sqllava.conversion.plan import Plan
+from sqllava.conversion.plan import Plan, Source
 
 PROVENANCE = "provenance.json"
 
@@ -23,18 +23,19 @@ def provenance(plan: Plan, *, dtype: str, merged: bool, hashed: Callable[[int], 
 
     `hashed` is told how many bytes were read since it was last called.
     """
-    extra = {"checkpoint": [file for adapter in plan.adapters.values() for file in adapter.files]}
     return {
         "made_by": "sqllava convert",
         "layout": plan.layout.kind.value,
         "sources": {
             source.role: {
                 "name": folder_name(source.folder),
-                "sha256": _hashes(source.folder, [*source.files, *extra.get(source.role, ())], hashed),
+                "sha256": {
+                    file.relative_to(source.folder).as_posix(): _sha256(file, hashed) for file in _files(plan, source)
+                },
             }
             for source in plan.sources
         },
-        "trained_on": {"base": plan.layout.base_name, "vision_tower": plan.layout.vision_tower_name},
+        "trained_on": {"base": _named(plan.layout.base_name), "vision_tower": _named(plan.layout.vision_tower_name)},
         "adapters": {
             part: {
                 "merged": merged,
@@ -51,8 +52,7 @@ def provenance(plan: Plan, *, dtype: str, merged: bool, hashed: Callable[[int], 
 
 def bytes_to_hash(plan: Plan) -> int:
     """How many bytes `provenance` reads."""
-    files = {file for source in plan.sources for file in source.files}
-    return sum(file.stat().st_size for file in files.union(*(adapter.files for adapter in plan.adapters.values())))
+    return sum(file.stat().st_size for source in plan.sources for file in _files(plan, source))
 
 
 def folder_name(folder: Path) -> str:
@@ -63,9 +63,17 @@ def folder_name(folder: Path) -> str:
     return folder.name
 
 
-def _hashes(folder: Path, files: Iterable[Path], hashed: Callable[[int], None]) -> dict[str, str]:
-    text = [file for name in _TEXT if (file := folder / name).is_file()]
-    return {file.relative_to(folder).as_posix(): _sha256(file, hashed) for file in sorted({*files, *text})}
+def _named(name: str | None) -> str | None:
+    """A hub id as it is; of a path on the machine that trained, the folder's name."""
+    return Path(name).name if name and Path(name).is_absolute() else name
+
+
+def _files(plan: Plan, source: Source) -> list[Path]:
+    """What was read of a source: weights, adapters, configuration and tokenizer."""
+    of_checkpoint = plan.adapters.values() if source.folder == plan.layout.folder else ()
+    adapters = [file for adapter in of_checkpoint for file in adapter.files]
+    text = [file for name in _TEXT if (file := source.folder / name).is_file()]
+    return sorted({*source.files, *adapters, *text})
 
 
 def _sha256(file: Path, hashed: Callable[[int], None]) -> str:

@@ -40,7 +40,7 @@ def test_what_was_found_is_told_and_the_output_named(tmp_path: Path, run) -> Non
         "LoRA checkpoint in the release's layout (stage 2)",
         "rank 4, alpha 8, 14 layers",
         "rank 2, alpha 6, 18 layers",
-        f"{tower}: 55 tensors of 1 files, 6 not needed",
+        f"{tower}: 55 tensors of 1 file, 6 not needed",
         "301 tokens, 320 rows",
     ):
         assert fact in found
