@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from sqllava.errors import SqLlavaError
@@ -26,6 +27,7 @@ from sqllava.training.dataset import Step, loader
 from sqllava.training.journal import Journal
 from sqllava.training.optimizer import build_optimizer, schedule, set_learning_rates
 from sqllava.training.output import Output, write_checkpoint
+from sqllava.training.processes import configure, whole_model
 from sqllava.training.recipe import Recipe, Stage
 from sqllava.training.stages import Prepared
 from sqllava.training.state import Position, restore, save_state
@@ -84,6 +86,7 @@ def train_stage(run: Run, number: int, prepared: Prepared, position: Position, c
     Raises StoppedError, TrainingDataError for too many bad samples, SqLlavaError for a loss that is no number.
     """
     recipe, stage, accelerator = run.recipe, run.recipe.stages[number], run.accelerator
+    configure(accelerator, stage)
     objective, optimizer = accelerator.prepare(prepared.objective, build_optimizer(prepared.parameters, stage))
     if checkpoint is not None:
         restore(checkpoint, objective, optimizer, accelerator)
@@ -125,18 +128,18 @@ def _dropout_seed(seed: int, stage: int, step: int, process: int) -> int:
 
 def _agree(run: Run, prepared: Prepared, batch: Step, position: Position) -> Tensor:
     """What the step's losses are divided by, summed over processes; and whether somebody was told to stop."""
-    for message in batch.bad:
-        run.journal.event("bad sample", stage=position.stage, step=position.step, message=message)
     counts = [sum(column) for column in zip(*map(prepared.objective.counts, batch.micro_batches), strict=True)]
     told = torch.tensor([*counts, len(batch.bad), run.stop.came], dtype=torch.float32, device=run.accelerator.device)
     *_, bad, stop = (agreed := run.accelerator.reduce(told, "sum")).tolist()
     run.stop.agreed = run.stop.agreed or stop > 0
-    position.bad_samples += int(bad)
+    messages = gather_object(batch.bad) if bad else []
+    for message in messages:
+        run.journal.event("bad sample", stage=position.stage, step=position.step, message=message)
+    position.bad_samples += len(messages)
     if position.bad_samples > run.recipe.bad_samples:
-        why = f"; the last: {batch.bad[-1]}" if batch.bad else ""
         raise TrainingDataError(
             f"stage {position.stage}: {position.bad_samples} samples with missing or broken images, the recipe's "
-            f"bad_samples allows {run.recipe.bad_samples}{why}"
+            f"bad_samples allows {run.recipe.bad_samples}; the last: {messages[-1]}"
         )
     whole: Tensor = agreed[:-2]
     return whole
@@ -231,10 +234,11 @@ def _evaluate(run: Run, objective: Any, prepared: Prepared, position: Position) 
     plan = run.recipe.evaluation
     assert plan is not None
     found: dict[str, float] = {}
-    if run.accelerator.is_main_process and run.evaluate is not None:
-        prepared.model.eval()
-        with ordinary_attention(prepared.model.model.language_model), run.accelerator.autocast():
-            found = run.evaluate(prepared.model, prepared.processor, f"{position.stage}-{position.step:07d}")
+    model = whole_model(run.accelerator, objective, prepared.model)
+    if run.accelerator.is_main_process and model is not None and run.evaluate is not None:
+        model.eval()
+        with ordinary_attention(model.model.language_model), run.accelerator.autocast():
+            found = run.evaluate(model, prepared.processor, f"{position.stage}-{position.step:07d}")
         objective.train()
         run.journal.event("evaluation", stage=position.stage, step=position.step, tasks=found)
     value = torch.tensor([found.get(plan.metric or plan.tasks[0], 0.0)], device=run.accelerator.device)

@@ -18,6 +18,7 @@ from sqllava.checkpoints import quiet_transformers
 from sqllava.locate import packaged
 from sqllava.processing import SqLlavaProcessor
 from sqllava.training.lora import merged, scalings
+from sqllava.training.processes import model_state
 from sqllava.training.recipe import Part, Recipe, StartingCheckpoint
 
 LAST = ("config.json", "adapter_config.json")
@@ -56,18 +57,16 @@ def write_checkpoint(
 
     Every process must call it.
     """
-    state = accelerator.get_state_dict(objective)
+    state = model_state(accelerator, objective)
     if accelerator.is_main_process:
         model = accelerator.unwrap_model(objective).model
-        prefix = "model."
-        own = {name.removeprefix(prefix): weight for name, weight in state.items() if name.startswith(prefix)}
         with replace_folder(folder) as temporary, quiet_transformers():
             processor.save_pretrained(temporary)
             (temporary / "recipe.json").write_text(output.recipe, encoding="utf-8")
             if output.base is not None:
-                write_adapter(temporary, model, base=output.base, full=output.full, state=own)
+                write_adapter(temporary, model, base=output.base, full=output.full, state=state)
             else:
-                _write_merged(temporary, model, own, output.dtype)
+                _write_merged(temporary, model, state, output.dtype)
     accelerator.wait_for_everyone()
 
 

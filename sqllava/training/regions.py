@@ -22,6 +22,7 @@ from sqllava.training.conversations import TrainingDataError, read_json
 from sqllava.training.dataset import Step
 from sqllava.training.features import tower_features
 from sqllava.training.pictures import BadPictureError, PictureReader
+from sqllava.training.processes import spread_again
 from sqllava.training.recipe import Stage
 
 LEAST_OVERLAP = 0.12
@@ -120,8 +121,10 @@ class RegionObjective(nn.Module):
         return sums[0] / counts[0]
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """The sum of losses, one number in a vector, float32."""
+        """The sum of losses, one number in a vector, float32; of images alone, the mean square of their features."""
         features = tower_features(self.model, batch["pixel_values"])
+        if "patch_weights" not in batch:
+            return features.float().pow(2).mean()[None]
         total = torch.zeros((), device=features.device)
         for attribute, target in _targets(batch).items():
             logits = features @ getattr(self, f"directions_{attribute}").T
@@ -165,9 +168,13 @@ def _targets(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def unit_size(model: SqLlavaForConditionalGeneration, pixels: Tensor) -> None:
-    """Bring the features that the tower gives for `pixels` (I×3×S×S) to a root mean square of 1."""
-    size = float(tower_features(model, pixels).pow(2).mean().sqrt())
+def unit_size(objective: Any, model: SqLlavaForConditionalGeneration, pixels: Tensor) -> None:
+    """Bring the features that the tower gives for `pixels` (I×3×S×S) to a root mean square of 1.
+
+    objective: the RegionObjective of `model` as Accelerate wraps it, which is what can run where weights are spread.
+    """
+    size = float(objective({"pixel_values": pixels}).sqrt())
+    spread_again(objective)
     rescale_residual_stream(model.model.vision_tower, 1 / size)
 
 

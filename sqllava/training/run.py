@@ -21,6 +21,7 @@ from sqllava.hooks import evaluator
 from sqllava.training.journal import Journal
 from sqllava.training.loop import Run, StopSignal, train_stage
 from sqllava.training.output import LAST, Output, is_finished, recipe_json, write_checkpoint
+from sqllava.training.processes import start
 from sqllava.training.recipe import Recipe
 from sqllava.training.stages import Corpus, finish, prepare
 from sqllava.training.state import FOLDER, Position, newest, read_position, same_recipe
@@ -37,10 +38,7 @@ def train(
     cpu: stay there even if there is an accelerator. Deterministic for a given thread count on CPU. Raises SqLlavaError
     and its kinds for bad data, checkpoints and recipes, and `loop.StoppedError` after SIGTERM, when the state is saved.
     """
-    accelerator = Accelerator(
-        mixed_precision="bf16" if recipe.precision == "bf16" else "no", cpu=cpu, project_dir=str(out),
-        log_with=list(recipe.trackers) or None,
-    )  # fmt: skip
+    accelerator = start(recipe, out, cpu=cpu)
     _claim(recipe, out, resume, accelerator)
     if _unpack(out, accelerator):
         return out
@@ -71,7 +69,7 @@ def _stage(run: Run, number: int, corpus: Corpus, position: Position, checkpoint
     before = _folder(run.out, recipe, number - 1) if number else None
     prepared = prepare(recipe, stage, before, corpus, accelerator)
     objective = train_stage(run, number, prepared, position, checkpoint)
-    finish(prepared, stage)
+    finish(prepared, objective, stage)
     last = number + 1 == len(recipe.stages)
     target = run.out / FINISHED if last else _folder(run.out, recipe, number)
     output = run.output if last else replace(run.output, dtype=None, base=None)

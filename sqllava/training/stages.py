@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from sqllava.conversation import template
+from sqllava.errors import SqLlavaError
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.processing import SqLlavaProcessor
 from sqllava.segments import use_segments
@@ -23,6 +24,7 @@ from sqllava.training.grounding import PatchWords
 from sqllava.training.lora import prepare_parts
 from sqllava.training.objective import ConversationObjective
 from sqllava.training.pictures import PictureReader
+from sqllava.training.processes import is_zero3
 from sqllava.training.recipe import Part, Recipe, Stage, StartingCheckpoint, Trained
 from sqllava.training.regions import RegionLabels, RegionObjective, RegionSteps, read_regions, unit_size
 
@@ -95,6 +97,10 @@ def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, a
     if stage.kind == "regions":
         if pictures is None:
             raise TrainingDataError(f"stage {stage.name}: a model that sees no images has no regions to learn")
+        if is_zero3(accelerator):
+            raise SqLlavaError(
+                f"stage {stage.name}: ZeRO 3 cannot spread a `regions` stage; use ddp or fsdp2"
+            )
         labels = _labels(model, corpus.root / stage.data[0].file)
         objective = RegionObjective(model, labels, recipe.seed)
         dataset: Any = RegionSteps(labels, pictures, stage, recipe.seed, *share)
@@ -122,14 +128,13 @@ def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, a
     return Prepared(model, processor, objective, trained, parameters, dataset)
 
 
-def finish(prepared: Prepared, stage: Stage) -> None:
-    """What is left to do to the model's weights once a stage is through; they must be whole, on one process."""
+def finish(prepared: Prepared, objective: Any, stage: Stage) -> None:
+    """What is left to do to the weights of the prepared `objective` once a stage is through. Every process calls it."""
     if stage.kind == "regions":
         dataset: RegionSteps = prepared.dataset
         names = dataset.labels.images[:256]
-        unit_size(
-            prepared.model, torch.stack([dataset.pictures.read(name) for name in names]).to(prepared.model.device)
-        )
+        pixels = torch.stack([dataset.pictures.read(name) for name in names]).to(prepared.model.device)
+        unit_size(objective, prepared.model, pixels)
 
 
 def _labels(model: SqLlavaForConditionalGeneration, path: Path) -> RegionLabels:

@@ -11,7 +11,14 @@ import torch
 
 from sqllava.training.conversations import TrainingDataError
 from sqllava.training.grounding import PatchWords, grounding_loss
-from sqllava.training.regions import EMPTY_WEIGHT, RegionObjective, read_regions, rescale_residual_stream, unit_size
+from sqllava.training.regions import (
+    EMPTY_WEIGHT,
+    RegionLabels,
+    RegionObjective,
+    read_regions,
+    rescale_residual_stream,
+    unit_size,
+)
 
 
 def test_a_patch_belongs_to_the_region_that_covers_most_of_it(tmp_path: Path) -> None:
@@ -98,7 +105,8 @@ def test_grounding_prefers_the_words_of_what_a_patch_shows(tmp_path: Path) -> No
 def test_features_are_brought_to_unit_size() -> None:
     model = tiny.model()
     pixels = torch.randn(4, 3, 24, 24)
-    unit_size(model, pixels)
+    labels = RegionLabels(["x.png"], {"shape": ["circle"]}, {"shape": torch.ones(1, 9, dtype=torch.long)})
+    unit_size(RegionObjective(model, labels, 0), model, pixels)
     with torch.no_grad():
         hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
     size = float(hidden[model.config.vision_feature_layer][:, 1:].pow(2).mean().sqrt())
