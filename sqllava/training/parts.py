@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from sqllava.config import SqLlavaConfig
 from sqllava.conversation import IMAGE, Template, template
+from sqllava.conversion.vocabulary import load_tokenizer, rows_needed
 from sqllava.errors import CheckpointError
 from sqllava.modeling import SqLlavaForConditionalGeneration, new_projector
 from sqllava.processing import SqLlavaProcessor
@@ -18,9 +19,6 @@ from sqllava.training.towers import load_vision_tower
 
 LANGUAGE_MODELS = ("llama", "mistral", "qwen2", "qwen3")
 """Types of language model that are a stack of layers and a bias-free head, with nothing in between."""
-
-ROWS = 64
-"""The vocabulary is filled up to a multiple of this, as transformers' LLaVA does: odd widths are slow on GPUs."""
 
 
 def assemble(
@@ -34,7 +32,7 @@ def assemble(
     """
     tower = load_vision_tower(parts.vision_tower, parts.vision_feature_layer, dtype or torch.float32)
     language, tokenizer = load_language_model(parts.language_model, template(parts.template), dtype or torch.float32)
-    add_image_token(language, tokenizer)
+    make_room(language, len(tokenizer))
     config = SqLlavaConfig(
         vision_config=tower.module.config,
         text_config=language.config,
@@ -61,18 +59,17 @@ def assemble(
 
 
 def load_language_model(name: str, spoken: Template, dtype: torch.dtype) -> tuple[Any, Any]:
-    """Transformers' causal language model of a folder or hub id, and its tokenizer, which must know `spoken`'s tokens.
+    """Transformers' causal language model of a folder or hub id, and its tokenizer with ``<image>``.
 
-    Raises CheckpointError and TemplateError, if they can be told without the weights before those are read.
+    Raises CheckpointError, and TemplateError if the tokenizer lacks tokens of the template `spoken`; before weights are
+    read if it can be told without them.
     """
     folder = part_folder("language_model", name)
     config = read_part("language_model", folder, AutoConfig)
     if config.model_type not in LANGUAGE_MODELS:
         known = ", ".join(LANGUAGE_MODELS)
         raise CheckpointError(f"model.language_model: {folder} is of type {config.model_type!r}; supported: {known}")
-    tokenizer = read_part("language_model", folder, AutoTokenizer)
-    if not getattr(tokenizer, "is_fast", False):
-        raise CheckpointError(f"model.language_model: {folder} has no fast tokenizer (tokenizer.json)")
+    tokenizer = load_tokenizer(folder)
     spoken.check(tokenizer)
     language, notes = read_part("language_model", folder, AutoModelForCausalLM, dtype=dtype, output_loading_info=True)
     check_complete("language_model", folder, notes)
@@ -80,19 +77,15 @@ def load_language_model(name: str, spoken: Template, dtype: torch.dtype) -> tupl
 
 
 @torch.no_grad()
-def add_image_token(language: Any, tokenizer: Any) -> None:
-    """Teach the tokenizer ``<image>``, and give the token a row of the embeddings and of the head.
+def make_room(language: Any, tokens: int) -> None:
+    """Give every token a row of the embeddings and of the head; there may be spare rows already.
 
     New rows are the mean of the old ones, so that a new token's logit is the mean logit: never the largest.
     """
-    if tokenizer.convert_tokens_to_ids(IMAGE) not in (None, tokenizer.unk_token_id):
+    rows = language.config.vocab_size
+    wanted = rows_needed(rows, tokens)
+    if wanted == rows:
         return
-    known, rows = len(tokenizer), language.config.vocab_size
-    tokenizer.add_special_tokens({"extra_special_tokens": [IMAGE]}, replace_extra_special_tokens=False)
-    image = tokenizer.convert_tokens_to_ids(IMAGE)
-    if image >= rows:
-        language.resize_token_embeddings(image + 1, pad_to_multiple_of=ROWS, mean_resizing=False)
+    language.resize_token_embeddings(wanted, mean_resizing=False)
     for layer in (language.get_input_embeddings(), language.get_output_embeddings()):
-        mean = layer.weight[: min(known, rows)].mean(dim=0, dtype=torch.float32).to(layer.weight.dtype)
-        layer.weight[image] = mean
-        layer.weight[rows:] = mean
+        layer.weight[rows:] = layer.weight[:rows].mean(dim=0, dtype=torch.float32).to(layer.weight.dtype)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
 
 from sqllava.conversation import TEMPLATES, Role, Turn
+from sqllava.conversion.vocabulary import load_tokenizer
 from sqllava.errors import TemplateError
 from sqllava.images import SqLlavaImageProcessor
 from sqllava.processing import SqLlavaProcessor
@@ -42,16 +42,23 @@ def backend_file() -> Path:
     return Path(spec.origin).parent / "tokenizers" / "l2_supercat_tokenizer_config.json"
 
 
-@pytest.fixture(scope="module")
-def processor(tmp_path_factory: pytest.TempPathFactory) -> SqLlavaProcessor:
-    """As a folder of Vicuna's is read: its tokenizer's class and settings, and ``<image>`` added."""
+@pytest.fixture(scope="module", params=[False, True], ids=["", "legacy"])
+def processor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SqLlavaProcessor:
+    """As a folder of Vicuna's is read: its tokenizer's class and settings, and ``<image>`` added.
+
+    Legacy tokenizers, which older folders ask for, put a space before the text that follows a special token.
+    """
     folder = tmp_path_factory.mktemp("vicuna")
     (folder / "tokenizer.json").write_bytes(backend_file().read_bytes())
-    settings = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    settings = {
+        "tokenizer_class": "LlamaTokenizer",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "legacy": request.param,
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"extra_special_tokens": ["<image>"]})
-    return SqLlavaProcessor(SqLlavaImageProcessor(), tokenizer, image_seq_length=576)
+    return SqLlavaProcessor(SqLlavaImageProcessor(), load_tokenizer(folder), image_seq_length=576)
 
 
 @cache
