@@ -13,6 +13,7 @@ import tiny_sqllava as tiny
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from small_recipe import small_recipe, training_root
 from transformers import AutoModel, AutoModelForCausalLM, Dinov2WithRegistersConfig
 
 import sqllava
@@ -20,6 +21,7 @@ from sqllava.conversation import TEMPLATES, Turn
 from sqllava.errors import CheckpointError, TemplateError
 from sqllava.training.build import build, tokenizer_corpus
 from sqllava.training.recipe import NewModel, PretrainedParts, StartingCheckpoint
+from sqllava.training.run import train
 
 CHATML = ("<|im_start|>", "<|im_end|>")
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 33, 3), dtype=np.uint8))
@@ -272,3 +274,10 @@ def test_a_checkpoint_to_go_on_with(tmp_path: Path) -> None:
     model, _ = build(start, dtype=torch.bfloat16)
     assert model.lm_head.weight.dtype == torch.bfloat16
     assert {weight.dtype for weight in model.model.multi_modal_projector.parameters()} == {torch.float32}
+
+
+def test_the_templates_of_later_stages_are_checked_first(tmp_path: Path) -> None:
+    root, out = training_root(tmp_path / "data", scenes=8), tmp_path / "out"
+    with pytest.raises(TemplateError, match="template chatml_sq writes"):
+        train(small_recipe("stages.self-questioning.template=chatml_sq"), root, out, quiet=True, cpu=True)
+    assert not (out / "stages").exists()
