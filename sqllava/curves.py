@@ -75,7 +75,9 @@ def read_run(path: Path, name: str, x: XAxis = "step") -> Run:
 
 def _place(line: Mapping[str, Any], x: XAxis, offsets: Mapping[str, float]) -> float:
     """Where a line of the journal is on the axis, given the global step that each stage starts from."""
-    return line.get("seconds", math.nan) / 3600 if x == "hours" else offsets[line["stage"]] + line["step"]
+    if x == "hours":
+        return float(line.get("seconds", math.nan)) / 3600
+    return float(offsets[line["stage"]] + line["step"])
 
 
 def _layout(logged: list[dict[str, Any]], x: XAxis) -> tuple[dict[str, float], dict[str, float]]:

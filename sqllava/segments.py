@@ -27,6 +27,8 @@ class Segments:
 
     lengths: tuple[int, ...]
     """Tokens of each sample, in order; their sum is the row's length."""
+    longest: int
+    """The greatest of them."""
     ends: Tensor
     """S+1 int32 on the row's device: 0, and the end of each sample."""
 
@@ -34,7 +36,7 @@ class Segments:
     def of(cls, lengths: Sequence[int], device: torch.device) -> Segments:
         """From the samples' lengths."""
         ends = torch.tensor([0, *lengths]).cumsum(0)
-        return cls(tuple(lengths), ends.to(device, torch.int32, non_blocking=True))
+        return cls(tuple(lengths), max(lengths), ends.to(device, torch.int32, non_blocking=True))
 
 
 def segment_attention(
@@ -52,28 +54,34 @@ def segment_attention(
             query, key, value, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=grouped
         )
         return out.transpose(1, 2), None
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and dropout == 0.0:
-        return _variable_length(query, key, value, segments, scaling, grouped), None
-    parts = [part.split(segments.lengths, dim=2) for part in (query, key, value)]
+    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
+    if query.is_cuda and dtype in (torch.bfloat16, torch.float16) and dropout == 0.0:
+        q, k, v = (part[0].transpose(0, 1).to(dtype) for part in (query, key, value))
+        return _variable_length(q, k, v, segments, scaling, grouped)[None], None
+    return _one_by_one(query, key, value, segments, dropout, scaling, grouped).transpose(1, 2), None
+
+
+def _variable_length(q: Tensor, k: Tensor, v: Tensor, segments: Segments, scaling: float, grouped: bool) -> Tensor:
+    """T×heads×d -> T×heads×d by torch's variable-length flash attention: one kernel for all samples."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends, longest = segments.ends, segments.longest
+    out = varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling, window_size=(-1, 0), enable_gqa=grouped)
+    assert isinstance(out, Tensor)  # a pair only on request
+    return out
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # every other list of lengths would be compiled anew
+def _one_by_one(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, dropout: float, scaling: float, grouped: bool
+) -> Tensor:
+    """The same without such a kernel: 1×heads×T×d -> 1×heads×T×d, sample after sample."""
+    parts = [torch.split(part, list(segments.lengths), dim=2) for part in (query, key, value)]
     outs = [
         F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=grouped)
         for q, k, v in zip(*parts, strict=True)
     ]
-    return torch.cat(outs, dim=2).transpose(1, 2), None
-
-
-def _variable_length(
-    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scaling: float, grouped: bool
-) -> Tensor:
-    """The same by torch's variable-length flash attention: one kernel for all samples."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    ends, longest = segments.ends, max(segments.lengths)
-    q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))
-    out: Tensor = varlen_attn(
-        q, k, v, ends, ends, longest, longest, scale=scaling, window_size=(-1, 0), enable_gqa=grouped
-    )
-    return out[None]
+    return torch.cat(outs, dim=2)
 
 
 def use_segments(language_model: Any) -> None:

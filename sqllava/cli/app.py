@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sqllava.cli import ask, convert, info, plot, train
+from sqllava.cli import ask, convert, info, plot, recipe, train
 from sqllava.errors import SqLlavaError
 
 EXIT_BAD_INPUT = 2
@@ -17,7 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="SQ-LLaVA: train it, look into its checkpoints, and let it ask.",
 )
-for _module, _name in ((train, "train"), (plot, "plot"), (convert, "convert"), (info, "info"), (ask, "ask")):
+for _module, _name in (
+    (train, "train"), (recipe, "recipe"), (plot, "plot"), (convert, "convert"), (info, "info"), (ask, "ask"),
+):  # fmt: skip
     app.command(_name)(_module.command)
 
 

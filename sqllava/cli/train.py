@@ -12,7 +12,7 @@ STOPPED = 143
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Name of a packaged recipe (`sqllava recipe`), or path of a YAML file.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a packaged recipe (`sqllava recipe`) or path of a YAML file.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run and its checkpoint; default runs/NAME.", show_default=False)
     ] = None,

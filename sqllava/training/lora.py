@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import Linear as LoraLinear
 from peft.tuners.lora import LoraLayer
-from torch import nn
+from torch import Tensor, nn
 
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.training.recipe import Part, Trained
@@ -43,6 +43,7 @@ def prepare_parts(
                 lora_dropout=how.lora.dropout,
                 target_modules=names,
             )
+            lora._register_custom_module({nn.Linear: AdaptedLinear})
             inject_adapter_in_model(lora, module)
             found = [p for n, p in module.named_parameters() if "lora_" in n]
             for layer in lora_layers(module).values():
@@ -56,6 +57,22 @@ def prepare_parts(
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
     return parameters
+
+
+class AdaptedLinear(LoraLinear):
+    """peft's layer with the factor at the other end: Wx + B(s·Ax), where peft computes Wx + s·(BAx).
+
+    The same numbers but for rounding; r values a token are scaled instead of a whole output row, there and back.
+    """
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """x: ...×in -> ...×out."""
+        if args or kwargs or self.merged or self.disable_adapters or self.active_adapters != ["default"]:
+            other: Tensor = super().forward(x, *args, **kwargs)
+            return other
+        down, up, dropout = (part["default"] for part in (self.lora_A, self.lora_B, self.lora_dropout))
+        adapted: Tensor = self.base_layer(x) + up(down(dropout(x)) * self.scaling["default"])
+        return adapted
 
 
 def used_layers(model: SqLlavaForConditionalGeneration) -> int:
@@ -75,7 +92,7 @@ def lora_layers(module: nn.Module) -> dict[str, Any]:
     return {name: layer for name, layer in module.named_modules() if isinstance(layer, LoraLayer)}
 
 
-def merged(state: dict[str, torch.Tensor], scaling: Mapping[str, float]) -> Iterator[tuple[str, torch.Tensor]]:
+def merged(state: dict[str, Tensor], scaling: Mapping[str, float]) -> Iterator[tuple[str, Tensor]]:
     """A state dictionary as if the adapters were folded in: W + scaling · B·A, computed in float32.
 
     state: of a model with adapters named "default". scaling: of each layer with adapters, by its name (as `scalings`

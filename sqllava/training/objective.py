@@ -64,16 +64,21 @@ class ConversationObjective(nn.Module):
             inputs_embeds=embeddings, position_ids=positions, use_cache=False,
             segments=Segments.of(lengths, ids.device) if lengths else None,
         ).last_hidden_state  # fmt: skip
-        # The vocabulary is by far the widest layer: only positions that predict a supervised token go through it.
-        predicted = _predicted(kinds, positions)
-        chosen = predicted > 0
-        logits = model.lm_head(hidden[:, :-1][chosen]).float()
-        each = F.cross_entropy(logits, ids[:, 1:][chosen], reduction="none")
-        asked = predicted[chosen] == QUESTION
+        each, kind = self._token_losses(hidden, ids, _predicted(kinds, positions))
+        asked = kind == QUESTION
         grounded = each.new_zeros(())
         if self.grounding_weight and projected is not None and "patch_words" in batch:
             grounded = grounding_loss(model, projected, batch)
         return torch.stack([(each * ~asked).sum(), (each * asked).sum(), grounded])
+
+    def _token_losses(self, hidden: Tensor, ids: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and kind of each supervised token, float32 and uint8.
+
+        The vocabulary is by far the widest layer: only positions that predict a supervised token go through it.
+        """
+        chosen = predicted > 0
+        logits = self.model.lm_head(hidden[:, :-1][chosen]).float()
+        return F.cross_entropy(logits, ids[:, 1:][chosen], reduction="none"), predicted[chosen]
 
     def _project(self, batch: Batch) -> Tensor | None:
         """Projected patches I×L×H; of a blank image if there is none and the vision side learns."""

@@ -16,7 +16,7 @@ def build_optimizer(parameters: Mapping[Part, list[nn.Parameter]], stage: Stage)
     groups = [
         {"params": found, "lr": stage.trained[part].learning_rate, "name": part} for part, found in parameters.items()
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, stage.beta2), weight_decay=stage.weight_decay)
+    return torch.optim.AdamW(groups, betas=(0.9, stage.beta2), weight_decay=stage.weight_decay, fused=True)
 
 
 def schedule(stage: Stage, step: int, steps: int) -> float:

@@ -98,9 +98,7 @@ def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, a
         if pictures is None:
             raise TrainingDataError(f"stage {stage.name}: a model that sees no images has no regions to learn")
         if is_zero3(accelerator):
-            raise SqLlavaError(
-                f"stage {stage.name}: ZeRO 3 cannot spread a `regions` stage; use ddp or fsdp2"
-            )
+            raise SqLlavaError(f"stage {stage.name}: ZeRO 3 cannot spread a `regions` stage; use ddp or fsdp2")
         labels = _labels(model, corpus.root / stage.data[0].file)
         objective = RegionObjective(model, labels, recipe.seed)
         dataset: Any = RegionSteps(labels, pictures, stage, recipe.seed, *share)

@@ -104,7 +104,8 @@ def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer
             parameter.copy_(_placed(weights[name], parameter))
             if f"step.{name}" in moments:
                 spread = {key: _placed(moments[f"{key}.{name}"], parameter) for key in ("exp_avg", "exp_avg_sq")}
-                inner.state[parameter] = {"step": moments[f"step.{name}"], **spread}
+                step = moments[f"step.{name}"].to(parameter.device)  # where fused AdamW reads it
+                inner.state[parameter] = {"step": step, **spread}
 
 
 def _gather(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

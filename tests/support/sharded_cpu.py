@@ -1,7 +1,7 @@
 """`python sharded_cpu.py train ...`: the `sqllava` command with FSDP2 over CPU processes.
 
-Accelerate turns to FSDP on GPUs only. What it does then is torch's own `fully_shard`, which gloo serves as well, so that
-naming the kind of distribution is all that is missing here; everything else is the code that runs on GPUs.
+Accelerate turns to FSDP on GPUs only. What it does then is torch's own `fully_shard`, which gloo serves as well, so
+that naming the kind of distribution is all that is missing here; everything else is the code that runs on GPUs.
 """
 
 from __future__ import annotations

@@ -192,7 +192,10 @@ def test_processes_read_one_file_at_once(tmp_path: Path) -> None:
 
 def test_somebodys_html_is_no_picture(tmp_path: Path) -> None:
     path = tmp_path / "train.json"
-    turns = [{"from": "human", "value": "What does <image> mean in RSS?"}, {"from": "gpt", "value": "<image> names it."}]
+    turns = [
+        {"from": "human", "value": "What does <image> mean in RSS?"},
+        {"from": "gpt", "value": "<image> names it."},
+    ]
     path.write_text(json.dumps([{"id": "a", "conversations": turns}]), encoding="utf-8")
     (sample,) = ConversationFile(path)
     rendered = template("v1").render(sample.turns, image=False).text
