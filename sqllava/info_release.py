@@ -1,7 +1,8 @@
-"""What a checkpoint in somebody else's layout is, as far as its configurations and safetensors headers tell."""
+"""What a checkpoint in somebody else's layout is, as far as its configurations and the headers of its weights tell."""
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,17 +13,20 @@ from sqllava.conversion.names import model_name
 from sqllava.headers import Header, read_header
 from sqllava.info import UNKNOWN, Info, Part, dtypes, sizes
 
+TEMPLATE = "v1"
+"""What every release is asked with."""
+
 
 def inspect_release(layout: Layout) -> Info:
-    """Facts of a layout that is converted before it is loaded; ``.bin`` files are listed and not opened.
+    """Facts of a layout that is converted before it is loaded.
 
-    Raises CheckpointError for configurations and headers that cannot be read.
+    Raises CheckpointError for configurations and headers that cannot be read, and for pickled code.
     """
     folder, config = layout.folder, layout.config
     places = [folder, folder / VISION_ADAPTER]
     files = sorted(file for place in places for kind in ("safetensors", "bin") for file in place.glob(f"*.{kind}"))
     files = [file for file in files if file.name != "training_args.bin"]
-    headers = {file: read_header(file) for file in files if file.suffix == ".safetensors"}
+    headers = {file: header for file in files if (header := _header(file)) is not None}
     projector = str(config.get("mm_projector_type") or config.get("projector_type") or "mlp2x_gelu")
     base = layout.base_name or ("not named" if layout.needs_base else None)
     return Info(
@@ -30,7 +34,7 @@ def inspect_release(layout: Layout) -> Info:
         kind=layout.kind,
         description=layout.description,
         projector=projector,
-        template=UNKNOWN,
+        template=TEMPLATE,
         image=f"{config['image_aspect_ratio']}, size {UNKNOWN}" if "image_aspect_ratio" in config else UNKNOWN,
         sees_images=True,
         parts=_parts(layout, projector, files, headers),
@@ -39,6 +43,21 @@ def inspect_release(layout: Layout) -> Info:
         base=base,
         provenance={"vision_tower": layout.vision_tower_name} if layout.vision_tower_name else {},
     )
+
+
+def _header(file: Path) -> dict[str, Header] | None:
+    """Of a weights file; None for a ``.bin`` of torch's old format, which can only be read whole.
+
+    Others are mapped, so that no tensor is read, and by weights-only loading, so that no code runs.
+    """
+    if file.suffix == ".safetensors":
+        return read_header(file)
+    if not zipfile.is_zipfile(file):
+        return None
+    from sqllava.conversion.weights import DTYPES, scan  # torch: slow to import, and rarely needed here
+
+    codes = {dtype: code for code, dtype in DTYPES.items()}
+    return {name: Header(codes.get(one.dtype, "I64"), one.shape) for name, one in scan([file]).items()}
 
 
 def _parts(

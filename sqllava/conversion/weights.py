@@ -127,13 +127,12 @@ def _open_pickle(file: Path) -> Mapping[str, Tensor]:
         value = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except Exception as error:  # zip, pickle and torch each raise their own kinds
         told = " ".join(str(error).split())
-        if found := re.search(r"Unsupported (?:global|operand|class)[^.]*?(?:GLOBAL )?([\w.]+) was not", told):
-            told = f"it refers to {found[1]}"
-        elif "Weights only load failed" not in told:
+        if "Weights only load failed" not in told:
             raise CheckpointError(f"{file}: is damaged or cut short ({told[:120]}); fetch it again") from None
+        named = re.search(r"\bGLOBAL ([\w.]+)", told)  # the rest is advice for programmers
         raise CheckpointError(
-            f"{file}: holds more than tensors ({told[:120]}) and may run code when it is loaded;"
-            " it is read with weights-only loading, so it is refused. Ask for a safetensors version"
+            f"{file}: holds more than tensors{f' (it calls {named[1]})' if named else ''} and may run code when it is"
+            " loaded; it is read with weights-only loading, so it is refused. Ask for a safetensors version"
         ) from None
     if not isinstance(value, Mapping) or not all(isinstance(one, Tensor) for one in value.values()):
         raise CheckpointError(f"{file}: is not a mapping of names to tensors")

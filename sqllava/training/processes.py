@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, InitProcessGroupKwargs
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 
@@ -17,13 +18,18 @@ from sqllava.checkpoints import quiet_transformers
 from sqllava.modeling import SqLlavaForConditionalGeneration
 from sqllava.training.lora import merged, scalings
 from sqllava.training.recipe import Recipe, Stage
+from sqllava.training.recipe_file import RecipeError
 
 PATIENCE = timedelta(hours=3)
 """How long processes wait for the main one, which evaluates and writes checkpoints, before they give up."""
 
 
 def start(recipe: Recipe, out: Path, *, cpu: bool) -> Accelerator:
-    """The Accelerator of a run, in the way that `accelerate launch` chose: one process, DDP, FSDP2 or DeepSpeed."""
+    """The Accelerator of a run, in the way that `accelerate launch` chose: one process, DDP, FSDP2 or DeepSpeed.
+
+    Raises RecipeError for trackers that are not there.
+    """
+    _check_trackers(recipe)
     accelerator = Accelerator(
         mixed_precision="bf16" if recipe.precision == "bf16" else "no", cpu=cpu, project_dir=str(out),
         log_with=list(recipe.trackers) or None, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
@@ -35,6 +41,17 @@ def start(recipe: Recipe, out: Path, *, cpu: bool) -> Accelerator:
             param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
         )
     return accelerator
+
+
+def _check_trackers(recipe: Recipe) -> None:
+    """Accelerate itself trains on without a tracker that is not installed."""
+    known, installed = [str(kind) for kind in LoggerType], [str(kind) for kind in get_available_trackers()]
+    for name in recipe.trackers:
+        if name not in known:
+            raise RecipeError(f"trackers: {name!r} is unknown; known: {', '.join(known)}")
+        if name not in [*installed, "all"]:
+            there = ", ".join(installed) or "none"
+            raise RecipeError(f"trackers: {name} is not installed (installed: {there}); install it or leave it out")
 
 
 def configure(accelerator: Accelerator, stage: Stage) -> None:

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from sqllava.errors import SqLlavaError
 from sqllava.training.recipe import Recipe
 
+_WORDS = {"extra_forbidden": "no such key", "missing": "is missing", "model_type": "expected keys and values"}
+"""Pydantic's kinds of error that its own words are not clear about."""
+
 
 class RecipeError(SqLlavaError):
     """A recipe that is missing, no YAML, or not valid."""
@@ -70,7 +73,8 @@ def _problem(error: Any) -> str:
     keys = [str(key) for key in error["loc"]]
     if len(keys) > 1 and keys[0] == "model" and keys[1] in ("new", "parts", "checkpoint"):
         del keys[1]
-    return f"{'.'.join(keys) or 'recipe'}: {error['msg'].removeprefix('Value error, ')}"
+    told = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{'.'.join(keys) or 'recipe'}: {told}"
 
 
 def _assign(value: Any, path: list[str], new: Any, setting: str) -> None:

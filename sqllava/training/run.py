@@ -87,7 +87,7 @@ def _stage(run: Run, number: int, corpus: Corpus, position: Position, checkpoint
 def _claim(recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) -> None:
     """Make `out` this run's folder. Raises SqLlavaError if it is another's."""
     told = out / "recipe.json"
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and _begun(out):
         if not told.is_file():
             raise SqLlavaError(f"{out} is not empty and holds no training run; choose another --out")
         if not resume:
@@ -104,6 +104,13 @@ def _claim(recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) ->
         except OSError as error:
             raise SqLlavaError(f"{out}: cannot be written: {error.strerror}") from error
     accelerator.wait_for_everyone()
+
+
+def _begun(out: Path) -> bool:
+    """Whether `out` holds anything beyond what a run leaves that failed before its first step, over a typo say."""
+    left = {path.name: path.stat().st_size for path in out.iterdir()}
+    left.pop("recipe.json", None)
+    return bool(left) and left != {"train.jsonl": 0}
 
 
 def _read_json(path: Path) -> Any:

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import release_layouts as release
 import tiny_adapter
 import tiny_sqllava as tiny
+import torch
 
 from sqllava import CheckpointError
 from sqllava.adapters import WEIGHTS
@@ -101,9 +103,10 @@ def test_an_adapter(tmp_path: Path) -> None:
     assert info.files == {WEIGHTS: (tmp_path / "adapter" / WEIGHTS).stat().st_size}
 
 
-def test_a_released_lora(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_a_released_lora(tmp_path: Path, kind: str) -> None:
     parts = release.random_parts()
-    info = inspect(release.write_stage2(tmp_path / "safe", parts, "safetensors"))
+    info = inspect(release.write_stage2(tmp_path / "safe", parts, kind))
     assert info.kind == "release-lora"
     assert trained(info) == {
         "vision tower": f"LoRA r {release.VIT_RANK}, alpha {release.VIT_ALPHA}",
@@ -120,19 +123,39 @@ def test_a_released_lora(tmp_path: Path) -> None:
     assert info.parts["prototype extractor"].parameters == sum(v.numel() for v in parts.projector.values()) - layers
     assert info.base == "lmsys/vicuna-7b-v1.5"
     assert info.provenance == {"vision_tower": "openai/clip-vit-large-patch14-336"}
-    assert info.template == "unknown until converted"
+    assert info.dtypes == {"F32": 2 * sum(map(len, lora.values())) + len(parts.projector)}
+    assert info.template == "v1"
+    assert len(info.files) == 3
 
 
-def test_pickled_files_are_listed_and_not_opened(tmp_path: Path) -> None:
+def test_pickles_of_the_old_format_are_listed_and_not_opened(tmp_path: Path) -> None:
+    """Nothing in them can be read without all of it."""
     folder = release.write_stage2(tmp_path / "bin", release.random_parts())
     for file in folder.rglob("*.bin"):
-        file.write_bytes(b"never read")
+        torch.save(torch.load(file), file, _use_new_zipfile_serialization=False)
     (folder / "training_args.bin").write_bytes(b"not weights")
     info = inspect(folder)
-    names = ("Vit-lora/adapter_model.bin", "adapter_model.bin", "non_lora_trainables.bin")
-    assert info.files == dict.fromkeys(names, len(b"never read"))
+    assert set(info.files) == {"Vit-lora/adapter_model.bin", "adapter_model.bin", "non_lora_trainables.bin"}
     assert set(counts(info).values()) == {None}
     assert info.parts["language model"].trained == "LoRA r 4, alpha 8"
+
+
+def test_pickled_code_is_not_run(tmp_path: Path) -> None:
+    folder = release.write_stage2(tmp_path / "bin", release.random_parts())
+    torch.save({"a": Trap(tmp_path / "sprung")}, folder / "non_lora_trainables.bin")
+    with pytest.raises(CheckpointError, match=r"non_lora_trainables\.bin: .*it calls io\.open\) and may run code"):
+        inspect(folder)
+    assert not (tmp_path / "sprung").exists()
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (str(self.file), "w")
 
 
 def test_full_weights_under_original_names(tmp_path: Path) -> None:

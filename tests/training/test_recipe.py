@@ -77,7 +77,7 @@ def test_data_may_be_a_name_or_a_weighted_mixture() -> None:
         ("seed=[", "not valid YAML"),
         ("stages.9.steps=1", "no such key"),
         ("stages.nowhere.steps=1", "no such key"),
-        ("stages.0.stops=1", "stages.0.stops"),
+        ("stages.0.stops=1", "stages.0.stops: no such key"),
         ("stages.0.steps=none", "stages.0.steps"),
         ("stages.0.steps=0", "stages.0.steps"),
         ("stages.1.epochs=2", "steps or epochs"),
@@ -85,6 +85,7 @@ def test_data_may_be_a_name_or_a_weighted_mixture() -> None:
         ("stages.2.template=v9", "unknown template 'v9'"),
         ("stages.2.sq_r=1.5", "stages.2.sq_r"),
         ("stages.2.trained={}", "stages.2.trained"),
+        ("stages.2.trained.projector={}", "stages.2.trained.projector.learning_rate: is missing"),
         ("stages.2.trained.nose={learning_rate: 1}", "stages.2.trained.nose"),
         ("stages.2.trained.projector.lora={r: 4, alpha: 8}", "trained in full"),
         ("stages.2.trained.vision_tower.lora.r=0", "stages.2.trained.vision_tower.lora.r"),
@@ -118,5 +119,5 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="not valid YAML"):
         load_recipe(str(broken))
     broken.write_text("just text", encoding="utf-8")
-    with pytest.raises(RecipeError, match="recipe"):
+    with pytest.raises(RecipeError, match="recipe: expected keys and values"):
         load_recipe(str(broken))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from accelerate.tracking import get_available_trackers
 from safetensors.torch import load_file
 from small_recipe import SMALL, STAGES, small_recipe, steps
 from torch import Tensor
@@ -155,6 +156,25 @@ def test_evaluation_during_training_keeps_the_best_and_disturbs_nothing(root: Pa
 def test_an_unknown_task_is_an_error_before_anything_is_trained(root: Path, tmp_path: Path) -> None:
     with pytest.raises(SqLlavaError, match=r"evaluation: .*pop"):
         train(small_recipe("evaluation={every: 2, tasks: [pop]}"), root, tmp_path / "out")
+
+
+def test_a_tracker_that_is_not_there_is_an_error(root: Path, tmp_path: Path) -> None:
+    """Accelerate would end with a traceback for an unknown one, and train on without one that is not installed."""
+    with pytest.raises(SqLlavaError, match=r"trackers: 'board' is unknown; known: .*tensorboard"):
+        train(small_recipe("trackers=[board]"), root, tmp_path / "out")
+    absent = sorted({"aim", "clearml", "swanlab"} - {str(kind) for kind in get_available_trackers()})
+    with pytest.raises(SqLlavaError, match=rf"trackers: {absent[0]} is not installed"):
+        train(small_recipe(f"trackers=[{absent[0]}]"), root, tmp_path / "out")
+
+
+def test_what_failed_before_its_first_step_does_not_hold_its_folder(root: Path, tmp_path: Path) -> None:
+    """A typo is corrected and the command typed again, without --resume."""
+    out = tmp_path / "out"
+    with pytest.raises(SqLlavaError, match=r"nowhere\.json is missing"):
+        run(small_recipe("stages.alignment.data=nowhere.json"), root, out)
+    with pytest.raises(SqLlavaError, match=r"neither\.json"):  # seen later, when the stage is prepared
+        run(small_recipe("stages.tower.data=neither.json"), root, out)
+    run(small_recipe(*steps(1)), root, out)
 
 
 def test_the_command_writes_a_checkpoint_that_loads(root: Path, tmp_path: Path) -> None:
