@@ -100,7 +100,7 @@ def train_stage(run: Run, number: int, prepared: Prepared, position: Position, c
         torch.manual_seed(_dropout_seed(recipe.seed, number, step, accelerator.process_index))
         batch = next(batches)
         counts = _agree(run, prepared, batch, position)
-        norm = _update(accelerator, objective, optimizer, batch, counts, sums, stage)
+        norm = update(accelerator, objective, optimizer, batch, counts, sums, stage)
         position.step = step + 1
         meter.step(batch)
         last = position.step == steps
@@ -145,7 +145,7 @@ def _agree(run: Run, prepared: Prepared, batch: Step, position: Position) -> Ten
     return whole
 
 
-def _update(
+def update(
     accelerator: Accelerator, objective: Any, optimizer: Any, batch: Step, counts: Tensor, sums: Sums, stage: Stage
 ) -> Any:
     """Forward and backward through the micro-batches, then one step of the optimizer; gives the gradient norm."""

@@ -103,12 +103,7 @@ def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, a
         objective = RegionObjective(model, labels, recipe.seed)
         dataset: Any = RegionSteps(labels, pictures, stage, recipe.seed, *share)
         return Prepared(model, processor, objective, trained, parameters, dataset)
-    use_segments(model.model.language_model)
-    if stage.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if recipe.compile:
-        for block in model.model.language_model.layers:
-            block.compile()
+    set_execution(model, stage, compiled=recipe.compile)
     grounding = stage.grounding if sees else None
     extras = None
     if grounding is not None:
@@ -124,6 +119,19 @@ def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, a
     plan = StepPlan(mixture, stage, recipe.seed)
     dataset = StepDataset(plan, mixture, encoder, pictures, stage, *share, extras=extras)
     return Prepared(model, processor, objective, trained, parameters, dataset)
+
+
+def set_execution(model: SqLlavaForConditionalGeneration, stage: Stage, *, compiled: bool) -> None:
+    """How `model` computes a `conversations` stage: attention by samples, recomputation, compiled blocks."""
+    use_segments(model.model.language_model)
+    if stage.gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        # Transformers makes embeddings want gradients, which only the reentrant kind needs; a frozen tower would be
+        # gone through backward for nothing.
+        model.disable_input_require_grads()
+    if compiled:
+        for block in model.model.language_model.layers:
+            block.compile()
 
 
 def finish(prepared: Prepared, objective: Any, stage: Stage) -> None:

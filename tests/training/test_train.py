@@ -56,12 +56,10 @@ def test_workers_change_nothing(root: Path, tmp_path: Path) -> None:
     assert all(torch.equal(alone[name], helped[name]) for name in alone)
 
 
-@pytest.mark.parametrize(
-    "change", ["stages.self-questioning.micro_batch_size=2", "stages.self-questioning.packing=false"]
-)
-def test_accumulation_and_packing_do_not_change_the_loss(root: Path, tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize("change", ["micro_batch_size=2", "packing=false", "gradient_checkpointing=true"])
+def test_accumulation_packing_and_recomputation_do_not_change_the_loss(root: Path, tmp_path: Path, change: str) -> None:
     _, plain = run(small_recipe(*steps(4)), root, tmp_path / "plain")
-    _, changed = run(small_recipe(*steps(4), change), root, tmp_path / "changed")
+    _, changed = run(small_recipe(*steps(4), f"stages.self-questioning.{change}"), root, tmp_path / "changed")
     assert losses(changed, "self-questioning") == pytest.approx(losses(plain, "self-questioning"), rel=1e-4)
 
 
