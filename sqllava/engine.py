@@ -12,8 +12,8 @@ each token attends to exactly what it would have seen there, at the same positio
 
 The life of a group:
 
-1. `jobs`      its prompts are tokenized and cut into prefix and segments, ahead of the model; groups that will need most
-               memory come first, so that running out of it happens at once or never.
+1. `Intake`    its prompts are tokenized and cut into prefix and segments, ahead of the model; groups that will need
+               most memory come first, so that running out of it happens at once or never.
 2. `_take`     as many groups as the token budget allows form a wave; a group beyond the budget goes in parts.
 3. `_launch`   the images are encoded, the prefixes computed, then all segments in one pass; each says its first token.
 4. `_step`     all live segments of all waves say one more token. Finished ones leave and give their memory back; as
@@ -41,8 +41,9 @@ from sqllava.inference import rows
 from sqllava.inference.budget import measured_budget
 from sqllava.inference.intake import Intake
 from sqllava.inference.jobs import Job, failure
+from sqllava.inference.kernels import usual_kernel
 from sqllava.inference.packed import PackedModel, fault
-from sqllava.inference.pictures import Features, encode, pixels
+from sqllava.inference.pictures import Features, encode
 from sqllava.inference.requests import Completion, Group, Request, Scored, ScoreRequest, Stats
 from sqllava.inference.segment import Segment, scores, speak
 from sqllava.inference.waves import Launcher, Wave, held
@@ -77,11 +78,7 @@ class Engine:
         self.sees_images: bool = getattr(model.config, "sees_images", True)  # transformers' LLaVA always does
         self.stats = Stats()
         self._features = Features(feature_memory)
-        found = PackedModel(model) if packed else None
-        wrong = None if found is None else fault(found)
-        if wrong is not None:
-            self._note(f"the shared-prefix engine cannot run this model ({wrong}); every question is computed as a row")
-        self._launcher = Launcher(found) if found is not None and wrong is None else None
+        self._launcher = self._packing() if packed else None
         self.batch_tokens = batch_tokens or (
             measured_budget(self._launcher.packed) if self._launcher else rows.BATCH_TOKENS
         )
@@ -90,6 +87,18 @@ class Engine:
     def packs(self) -> bool:
         """Whether prefixes are shared; False: rows."""
         return self._launcher is not None
+
+    def _packing(self) -> Launcher | None:
+        """The model on a tree, by the fastest kernel that proves right; None if none does."""
+        kernels = dict.fromkeys((usual_kernel(self.model.device, self.model.dtype), "math"))
+        for kernel in kernels:
+            packed = PackedModel(self.model, kernel)
+            wrong = fault(packed)
+            if wrong is None:
+                return Launcher(packed)
+            self._note(f"the shared-prefix engine cannot compute this model by its {kernel} kernel: {wrong}")
+        self._note("every question is computed as a row of its own")
+        return None
 
     def generate(self, groups: Iterable[Group]) -> Iterator[Completion]:
         """Answer every request of `groups`, `samples` times each, in any order, as answers become known.
@@ -120,8 +129,8 @@ class Engine:
 
     def encode(self, images: Sequence[Image.Image]) -> list[Tensor]:
         """Projected features, tokens×H each, of images."""
-        seen = pixels([image.copy for image in images], self.processor.image_processor, workers=0, device=self.model.device)
-        return encode(self.model, [picture for picture in seen if isinstance(picture, Tensor)])
+        pictures = self.processor.image_processor([image.convert("RGB") for image in images], return_tensors="pt")
+        return encode(self.model, list(pictures["pixel_values"]))
 
     def _run(self, groups: Iterable[Group]) -> Iterator[Completion | Scored]:
         """All answers, with the books kept."""

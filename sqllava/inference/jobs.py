@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import Any
 
 from torch import Tensor
@@ -102,16 +101,24 @@ def _job(
             rows += [(Segment(request, i, prompt, limit), len(prompt) - 1) for i in range(request.samples)]
         else:
             for number, whole in enumerate(more):
-                given = len(commonprefix([prompt, whole]))  # a token may reach over the border
+                given = alike(prompt, whole)  # a token may reach over the border
                 rows.append((Continuation(request.id, number, whole, given), given - 1))
     if rows:
         all_ids = [row.ids for row, _ in rows]
-        shared = commonprefix([min(all_ids), max(all_ids)])[: max(1, min(most for _, most in rows))]
+        # Of rows in alphabetical order, what first and last begin with is what all begin with.
+        first, last = min(all_ids), max(all_ids)
+        shared = first[: max(1, min(alike(first, last), *(most for _, most in rows)))]
         for row, _ in rows:
             row.ids = row.ids[len(shared) :]
             if isinstance(row, Continuation):
                 row.given -= len(shared)
         yield Job(group, shared, [row for row, _ in rows], group.features)
+
+
+def alike(one: list[int], other: list[int]) -> int:
+    """How many tokens both begin with."""
+    length = min(len(one), len(other))
+    return next((i for i in range(length) if one[i] != other[i]), length)
 
 
 def failures(request: Request | ScoreRequest, error: str) -> list[Completion | Scored]:

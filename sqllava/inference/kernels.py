@@ -33,9 +33,9 @@ def usual_kernel(device: torch.device, dtype: torch.dtype) -> Kernel:
 
 
 def merge(one: Attended, other: Attended) -> Attended:
-    """Attention over the keys of both parts."""
+    """Attention over the keys of both parts, in float32."""
     lse = torch.logaddexp(one.lse, other.lse)
-    shares = [(part.lse - lse).exp()[..., None].to(part.out.dtype) for part in (one, other)]
+    shares = [(part.lse - lse).exp()[..., None] for part in (one, other)]
     return Attended(one.out * shares[0] + other.out * shares[1], lse)
 
 
@@ -64,9 +64,7 @@ def attend(
     return out.transpose(1, 2), lse.transpose(1, 2)
 
 
-def _plain(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool, bias: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _plain(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     scores = (q @ k.transpose(-1, -2)).float().mul_(scale)
     if bias is not None:
         scores += bias

@@ -42,7 +42,7 @@ def answers(engine: Engine, todo: Intake) -> Iterator[Completion | Scored]:
     """What `Engine` answers, computed in rows."""
     while todo:
         taken: list[Job] = []
-        while (job := todo.peek()) is not None and sum(len(one.segments) for one in taken) < WINDOW:
+        while todo.peek() is not None and sum(len(one.segments) for one in taken) < WINDOW:
             taken.append(todo.pop())
         with engine.working():
             seen = todo.see(taken)
@@ -53,7 +53,7 @@ def answers(engine: Engine, todo: Intake) -> Iterator[Completion | Scored]:
             yield from _answered(engine, batch)
 
 
-def _answered(engine: Engine, batch: Sequence[Row]) -> list[Completion | Scored]:
+def _answered(engine: Engine, batch: Sequence[Row], *, again: bool = False) -> list[Completion | Scored]:
     """The answers of a batch; in halves, if memory runs out."""
     try:
         with engine.working():
@@ -61,12 +61,13 @@ def _answered(engine: Engine, batch: Sequence[Row]) -> list[Completion | Scored]
     except torch.OutOfMemoryError:
         if len(batch) == 1:
             return [failure(batch[0].segment, "out of memory, though computed alone")]
-    engine.shrink()
+    if not again:
+        engine.shrink()
     for row in batch:
         if isinstance(row.segment, Segment):
             row.segment.restart()
     half = len(batch) // 2
-    return [*_answered(engine, batch[:half]), *_answered(engine, batch[half:])]
+    return [*_answered(engine, batch[:half], again=True), *_answered(engine, batch[half:], again=True)]
 
 
 def _compute(engine: Engine, batch: Sequence[Row]) -> list[Completion | Scored]:

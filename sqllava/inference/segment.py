@@ -84,7 +84,7 @@ class Continuation:
 def scores(continuations: Sequence[Continuation], hidden: Tensor, logits: Callable[[Tensor], Tensor]) -> list[Scored]:
     """Each continuation's log-likelihood, from the hidden states (tokens×H) before all of their tokens."""
     sizes = [len(one.ids) - one.given for one in continuations]
-    return [one.scored(logits(part)) for one, part in zip(continuations, hidden.split(sizes), strict=True)]
+    return [one.scored(logits(part)) for one, part in zip(continuations, torch.split(hidden, sizes), strict=True)]
 
 
 def speak(segments: Sequence[Segment], logits: Tensor, end_id: int | None, text: Text) -> None:

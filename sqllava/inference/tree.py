@@ -130,7 +130,7 @@ class Extension:
         whole = parts[0]
         for part in parts[1:]:
             whole = merge(whole, part)
-        return whole.out
+        return whole.out.to(q.dtype)
 
     def _read(self) -> Iterator[_Reach]:
         """The level itself and those above it."""
@@ -189,7 +189,8 @@ def _spread(counts: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 def tree_attention(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *,
-    scaling: float, tree: Sequence[Extension], sliding_window: int | None = None, softcap: float | None = None, **_: Any,
+    scaling: float, tree: Sequence[Extension], sliding_window: int | None = None, softcap: float | None = None,
+    **_: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
     """Transformers' attention interface: query 1×heads×T×d, key and value 1×kv_heads×T×d -> 1×T×heads×d.
 
@@ -198,7 +199,7 @@ def tree_attention(
     if sliding_window is not None or softcap is not None:
         raise ValueError("attention with a sliding window or a soft cap")
     sizes = [extension.tokens for extension in tree]
-    q, k, v = (part[0].transpose(0, 1).split(sizes) for part in (query, key, value))
+    q, k, v = (torch.split(part[0].transpose(0, 1), sizes) for part in (query, key, value))
     layer: int = module.layer_idx  # type: ignore[assignment]
     outs = [one.attention(layer, *qkv, scaling) for one, qkv in zip(tree, zip(q, k, v, strict=True), strict=True)]
     return (outs[0] if len(outs) == 1 else torch.cat(outs))[None], None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sqllava.inference.jobs import Job
+from sqllava.inference.jobs import Job, alike
 from sqllava.inference.packed import PackedModel
 from sqllava.inference.segment import Continuation, Segment
 from sqllava.inference.tree import Extension, Level
@@ -72,7 +72,8 @@ class Launcher:
         level = Level(prefixes, [number for _, number, _ in rows])
         ids = [row.ids for *_, row in rows]
         ends = torch.tensor([len(row) for row in ids]).cumsum(0).tolist()
-        last, inside = [], []
+        last: list[int] = []
+        inside: list[int] = []
         for end, (*_, row) in zip(ends, rows, strict=True):
             if isinstance(row, Segment):
                 last.append(end - 1)
@@ -125,8 +126,7 @@ class Launcher:
         """
         if self._root is None and len(prefixes) > 1:
             first, other = min(prefixes), max(prefixes)
-            length = next((i for i, pair in enumerate(zip(first, other, strict=False)) if pair[0] != pair[1]), len(first))
-            text = first[: min(length, len(first) - 1)]
+            text = first[: min(alike(first, other), len(first) - 1)]
             ids = text[: text.index(self.image_token)] if self.image_token in text else text
             if len(ids) >= ROOT_TOKENS:
                 level = Level(None, [0])
