@@ -183,10 +183,10 @@ class Engine:
     def _launch(self, taken: list[Job], todo: Intake, waves: list[Wave]) -> list[Completion | Scored]:
         """Start a wave; gives what is finished with its first token, and scores."""
         assert self._launcher is not None
+        taken[:] = todo.see(taken, self.working)
+        if not taken:
+            return []
         with self.working():
-            taken[:] = todo.see(taken)
-            if not taken:
-                return []
             before = self._launcher.computed
             prefixes = self._launcher.prefixes(taken)
             rest = todo.ready[0] if todo.ready else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor
@@ -64,36 +65,39 @@ class Intake:
         """Jobs that are tokenized already."""
         return self._ready
 
-    def see(self, taken: Sequence[Job]) -> list[Job]:
-        """The jobs with their images' features; those whose image cannot be opened become `failed`."""
+    def see(self, taken: Sequence[Job], working: Callable[[], AbstractContextManager[None]]) -> list[Job]:
+        """The jobs with their images' features; those whose image cannot be opened become `failed`.
+
+        working: the time that the vision tower takes is spent inside; waiting for images is not.
+        """
         if not self._sees_images:
             return list(taken)
-        fresh: list[tuple[Job, Tensor]] = []
-        pending: set[str | None] = set()
+        fresh: dict[str | int, tuple[Job, Tensor]] = {}
         broken: set[int] = set()
         for job in taken:
             key = job.group.key
-            if job.features is not None or job.group.image is None or key in self._features or key in pending:
+            if job.features is not None or job.group.image is None or key in fresh:
+                continue
+            if key is not None and key in self._features:
+                job.features = self._features.get(key)
                 continue
             picture = self._open(job.group)
             if isinstance(picture, str):
                 broken.add(id(job))
                 self.failed += [failure(segment, picture) for segment in job.segments]
-                continue
-            fresh.append((job, picture))
-            pending |= {key} - {None}
-        found = encode(self._model, [picture for _, picture in fresh])
+            else:
+                fresh[id(job) if key is None else key] = job, picture
+        with working():
+            found = encode(self._model, [picture for _, picture in fresh.values()])
         self._stats.images += len(fresh)
-        for (job, _), features in zip(fresh, found, strict=True):
+        for (job, _), features in zip(fresh.values(), found, strict=True):
             job.features = features
             if job.group.key is not None:
                 self._features.put(job.group.key, features)
         sound = [job for job in taken if id(job) not in broken]
-        by_key = {job.group.key: job.features for job, _ in fresh}
         for job in sound:
-            if job.features is None and job.group.image is not None:
-                key = job.group.key
-                job.features = by_key[key] if key in by_key else self._features.get(str(key))
+            if job.features is None and job.group.key in fresh:  # another group about the same image
+                job.features = fresh[job.group.key][0].features
         return sound
 
     def _unseen(self, ordered: Sequence[Group]) -> deque[Group]:
@@ -109,14 +113,11 @@ class Intake:
         return wanted
 
     def _open(self, group: Group) -> Tensor | str:
-        """Pixels of the group's image: from those opened ahead, which come in this order."""
-        while self._to_open:
-            candidate, picture = self._to_open[0], None
-            if candidate is not group and not any(waiting is group for waiting in self._to_open):
-                break
-            self._to_open.popleft()
-            picture = next(self._opened)
-            if candidate is group:
-                return picture
+        """Pixels of the group's image: from those opened ahead, which come in the order of the groups."""
+        if any(waiting is group for waiting in self._to_open):
+            while True:
+                passed, picture = self._to_open.popleft(), next(self._opened)
+                if passed is group:
+                    return picture
         assert group.image is not None
         return next(iter(pixels([group.image], self._image_processor, workers=0, device=self._model.device)))

@@ -79,6 +79,7 @@ def encode(model: Any, pictures: Sequence[Tensor]) -> list[Tensor]:
     """Projected features, tokens×H each, of 3×S×S pixels."""
     features: list[Tensor] = []
     for start in range(0, len(pictures), TOGETHER):
-        batch = torch.stack(list(pictures[start : start + TOGETHER])).to(model.device, non_blocking=True)
-        features.extend(model.get_image_features(batch.to(model.dtype)).pooler_output)
+        # One by one: they come in pinned memory, from which a GPU copies while it computes.
+        batch = [picture.to(model.device, non_blocking=True) for picture in pictures[start : start + TOGETHER]]
+        features.extend(model.get_image_features(torch.stack(batch).to(model.dtype)).pooler_output)
     return features

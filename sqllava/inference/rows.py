@@ -44,8 +44,7 @@ def answers(engine: Engine, todo: Intake) -> Iterator[Completion | Scored]:
         taken: list[Job] = []
         while todo.peek() is not None and sum(len(one.segments) for one in taken) < WINDOW:
             taken.append(todo.pop())
-        with engine.working():
-            seen = todo.see(taken)
+        seen = todo.see(taken, engine.working)
         yield from todo.failed
         todo.failed.clear()
         rows = [Row(one, job.prefix + one.ids, job.features) for job in seen for one in job.segments]
