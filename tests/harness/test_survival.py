@@ -183,3 +183,23 @@ def test_a_second_process_is_refused_and_a_killed_one_holds_nothing(
     evaluate(config(), model=rest)
     assert 0 < len(rest.asked) < 25
     assert content(config().folder) == expected
+
+
+def test_a_child_of_a_killed_process_holds_nothing(config: Make) -> None:
+    ours, theirs = os.pipe()
+
+    def work(number: int) -> None:
+        if number == 3:
+            if os.fork() == 0:  # as a process that opens images ahead of the model
+                os.close(theirs)
+                os.read(ours, 1)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(lambda: evaluate(config(), model=Looker(work))) == -signal.SIGKILL
+    rest = Looker()
+    evaluate(config(), model=rest)
+    assert len(rest.asked) == 22
+    os.write(theirs, b"x")
+    os.close(theirs)
+    os.close(ours)
