@@ -46,7 +46,7 @@ from sqllava.inference.packed import PackedModel, fault
 from sqllava.inference.pictures import Features, encode
 from sqllava.inference.requests import Completion, Group, Request, Scored, ScoreRequest, Stats
 from sqllava.inference.segment import Segment, scores, speak
-from sqllava.inference.waves import Launcher, Wave, held
+from sqllava.inference.waves import Launcher, Wave, alike_in_length, held
 
 __all__ = ["Completion", "Engine", "Group", "Request", "ScoreRequest", "Scored", "Stats"]
 
@@ -174,7 +174,7 @@ class Engine:
             if large and not taken:
                 whole = job.cost <= room or len(job.segments) == 1
                 return [todo.pop() if whole else job.split(room)]
-            if large or job.cost > room:
+            if large or job.cost > room or (taken and not alike_in_length(len(job.prefix), len(taken[0].prefix))):
                 break
             taken.append(todo.pop())
             room -= job.cost
