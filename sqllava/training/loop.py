@@ -152,7 +152,8 @@ def _update(
     for i, micro in enumerate(batch.micro_batches):
         last = i + 1 == len(batch.micro_batches)
         accelerator.sync_gradients = last
-        with nullcontext() if last else accelerator.no_sync(objective):
+        # FSDP sums up gradients at each micro-batch: whole ones, kept for later, are what it is there to avoid.
+        with nullcontext() if last or accelerator.is_fsdp2 else accelerator.no_sync(objective):
             found = objective(on_device(micro, accelerator.device))
             # Processes' gradients are averaged, and the loss is a sum over all of them.
             loss = sums.objective.total(found, counts) * accelerator.num_processes

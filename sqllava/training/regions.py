@@ -127,7 +127,7 @@ class RegionObjective(nn.Module):
             return features.float().pow(2).mean()[None]
         total = torch.zeros((), device=features.device)
         for attribute, target in _targets(batch).items():
-            logits = features @ getattr(self, f"directions_{attribute}").T
+            logits = features @ getattr(self, f"directions_{attribute}").T.to(features.dtype)
             each = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none")
             total = total + (each * batch["patch_weights"].flatten()).sum()
         return total[None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from accelerate import Accelerator
 from sqllava.atomic import remove_leftovers, write_text
 from sqllava.errors import SqLlavaError
 from sqllava.hooks import evaluator
+from sqllava.training.hold import LOCK, held
 from sqllava.training.journal import Journal
 from sqllava.training.loop import Run, StopSignal, train_stage
 from sqllava.training.output import LAST, Output, is_finished, recipe_json, write_checkpoint
@@ -39,9 +41,20 @@ def train(
     and its kinds for bad data, checkpoints and recipes, and `loop.StoppedError` after SIGTERM, when the state is saved.
     """
     accelerator = start(recipe, out, cpu=cpu)
-    _claim(recipe, out, resume, accelerator)
-    if _unpack(out, accelerator):
-        return out
+    _check_free(recipe, out, resume)
+    accelerator.wait_for_everyone()
+    with held(out) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            remove_leftovers(out)
+            write_text(out / "recipe.json", recipe_json(recipe))
+        accelerator.wait_for_everyone()
+        if not _unpack(out, accelerator):
+            _train(recipe, root, out, accelerator, quiet)
+    return out
+
+
+def _train(recipe: Recipe, root: Path, out: Path, accelerator: Accelerator, quiet: bool | None) -> None:
+    """What is left to do of the run in `out`."""
     evaluate = evaluator(recipe.evaluation, out) if recipe.evaluation else None
     output = Output.of(recipe)
     recipe = _applicable(recipe)
@@ -60,7 +73,6 @@ def train(
     _unpack(out, accelerator)
     if recipe.trackers:
         accelerator.end_training()
-    return out
 
 
 def _stage(run: Run, number: int, corpus: Corpus, position: Position, checkpoint: Path | None) -> Position:
@@ -84,8 +96,8 @@ def _stage(run: Run, number: int, corpus: Corpus, position: Position, checkpoint
     return following
 
 
-def _claim(recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) -> None:
-    """Make `out` this run's folder. Raises SqLlavaError if it is another's."""
+def _check_free(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Raise SqLlavaError if `out` is another run's folder."""
     told = out / "recipe.json"
     if out.is_dir() and _begun(out):
         if not told.is_file():
@@ -95,21 +107,13 @@ def _claim(recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) ->
         differing = same_recipe(_read_json(told), json.loads(recipe_json(recipe)))
         if differing:
             raise SqLlavaError(f"{out} holds a run of another recipe (they differ in {', '.join(differing)})")
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(out)
-            write_text(told, recipe_json(recipe))
-        except OSError as error:
-            raise SqLlavaError(f"{out}: cannot be written: {error.strerror}") from error
-    accelerator.wait_for_everyone()
 
 
 def _begun(out: Path) -> bool:
     """Whether `out` holds anything beyond what a run leaves that failed before its first step, over a typo say."""
     left = {path.name: path.stat().st_size for path in out.iterdir()}
-    left.pop("recipe.json", None)
+    for name in ("recipe.json", LOCK):
+        left.pop(name, None)
     return bool(left) and left != {"train.jsonl": 0}
 
 

@@ -156,3 +156,19 @@ def test_fsdp_has_the_losses_and_weights_of_one_process(root: Path, alone: Path,
     scores = [[e["tasks"] for e in entries(run) if e.get("event") == "evaluation"] for run in (out, alone)]
     assert scores[0] == scores[1]
     load(out, device="cpu")
+
+
+def test_fsdp_in_bfloat16_has_the_losses_of_one_process(root: Path, tmp_path: Path) -> None:
+    """Frozen weights in bfloat16 beside learning ones in float32, layers computed again, units that a stage leaves out;
+    and steps of several micro-batches."""
+    settings = [
+        *(setting for setting in MIXED if "steps" not in setting),
+        *steps(2),
+        "stages.self-questioning.gradient_checkpointing=true",
+        "precision=bf16",
+    ]
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    train(small_recipe(*settings, f"data={root}"), root, alone, quiet=True, cpu=True)
+    done = several.run(2, several.command(root, spread, settings), script=[several.SHARDED])
+    assert [one.returncode for one in done] == [0, 0], done[0].stderr + done[1].stderr
+    assert_same_losses(spread, alone, rel=2e-3)

@@ -164,6 +164,36 @@ def test_a_run_of_another_recipe_is_not_continued(root: Path, tmp_path: Path) ->
         train(small_recipe(*steps(2), "seed=4"), root, tmp_path / "out", resume=True, quiet=True)
 
 
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from sqllava.training.hold import held
+with held(Path(sys.argv[1])):
+    if child := os.fork():
+        print(child, flush=True)
+    time.sleep(60)
+"""
+"""Holds a folder, with a child as a data worker is one, and prints the child's number."""
+
+
+def test_two_do_not_train_into_one_folder(root: Path, tmp_path: Path) -> None:
+    """As when a launcher died and left its processes at work; data workers, which outlive a kill, hold nothing."""
+    out = tmp_path / "out"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(out)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    worker = int(holder.stdout.readline())
+    try:
+        with pytest.raises(SqLlavaError, match="another process is training into it"):
+            train(small_recipe(*steps(1)), root, out, quiet=True)
+        holder.kill()
+        holder.wait()
+        train(small_recipe(*steps(1)), root, out, quiet=True)
+        assert not (out / ".lock").exists()
+    finally:
+        holder.kill()
+        os.kill(worker, signal.SIGKILL)
+
+
 def test_a_finished_run_is_left_alone(root: Path, tmp_path: Path) -> None:
     plan = small_recipe(*steps(1))
     train(plan, root, tmp_path / "out", quiet=True)
