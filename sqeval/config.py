@@ -43,7 +43,11 @@ class RunConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     """Draws the images of `limit`, and the baselines' guesses."""
     batch_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of a batch; None: chosen by the adapter."""
+    """Tokens that the model holds at once; None: measured or chosen by the adapter."""
+    workers: int | None = Field(default=None, ge=0)
+    """Processes that open images ahead of the model; None: chosen by the adapter."""
+    engine: Literal["auto", "rows"] = "auto"
+    """``auto``: what questions have in common is computed once, if the model can; ``rows``: each question alone."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ..."""
@@ -67,9 +71,9 @@ class RunConfig(BaseModel):
             return {str(key): str(item).lower() if item in (True, False) else str(item) for key, item in value.items()}
         raise ValueError("expected names with values")
 
-    @field_validator("batch_tokens", mode="before")
+    @field_validator("batch_tokens", "workers", mode="before")
     @classmethod
-    def _tokens(cls, value: Any) -> Any:
+    def _number_or_auto(cls, value: Any) -> Any:
         if value == "auto":
             return None
         return int(value) if isinstance(value, str) and value.isdecimal() else value

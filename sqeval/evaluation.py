@@ -1,14 +1,15 @@
-"""A whole run: read the data, load the model, do every task, and keep the run folder true at every moment."""
+"""A whole run: read the data, load the model once, ask all tasks together, keep the run folder true at every moment."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqeval import runfile, runner
+from sqeval import asking, runfile, runner
 from sqeval.data.root import resolve_root
 from sqeval.errors import UserError
 from sqeval.models.loading import load_model, model_kind
@@ -16,6 +17,7 @@ from sqeval.models.replay import Replay
 from sqeval.progress import Progress, Silent
 from sqeval.registry import parse_tasks
 from sqeval.rundir import RunFolder, opened
+from sqeval.throughput import Meter, sentence
 
 if TYPE_CHECKING:
     from sqeval.config import RunConfig
@@ -85,7 +87,7 @@ def evaluate(
         if fresh:
             folder.clear()
         plans = [runner.plan(load, model, folder.task(load.task.name)) for load in loads]
-        finished = {plan.load.task.name: plan.finished for plan in plans if plan.finished is not None}
+        finished = {plan.name: plan.finished for plan in plans if plan.finished is not None}
         if before is not None and before["status"] == "complete" and len(finished) == len(plans):
             return Outcome(folder.path, before, finished, {}, untouched=True)
         outcome = _carry_out(plans, model, folder, runfile.begin(told, before, command), progress)
@@ -120,15 +122,23 @@ def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]
 def _carry_out(
     plans: Sequence[runner.Plan], model: Model, folder: RunFolder, run: dict[str, Any], progress: Progress
 ) -> Outcome:
-    """Do each task; run.json tells after each what is known."""
-    metrics: dict[str, Mapping[str, Any]] = {}
+    """Ask what is open; run.json tells after each finished task what is known."""
+    metrics = {plan.name: plan.finished for plan in plans if plan.finished is not None}
     errors: dict[str, Sequence[tuple[str, str]]] = {}
+    for known in metrics.values():
+        run = runfile.with_task(run, known)
     folder.write(run)
-    for plan in plans:
-        name = plan.load.task.name
-        result = None if plan.finished else runner.run(plan, model, folder.task(name), progress)
-        metrics[name] = plan.finished if result is None else result.metrics  # type: ignore[assignment]
-        errors[name] = [] if result is None else result.errors
-        run = runfile.with_task(run, metrics[name], result)
-        folder.write(run)
-    return Outcome(folder.path, run, metrics, errors)
+    todo = [plan for plan in plans if plan.finished is None]
+    meter = Meter(model)
+    with closing(asking.ask(todo, model, folder, progress, meter)) as results:
+        for result in results:
+            name = result.metrics["task"]
+            metrics[name], errors[name] = result.metrics, result.errors
+            run = runfile.with_task(run, result.metrics)
+            folder.write(run)
+    throughput = meter.throughput()
+    if throughput is not None:
+        run = {**run, "throughput": throughput}
+        progress.note(sentence(throughput))
+    ordered = {plan.name: metrics[plan.name] for plan in plans}
+    return Outcome(folder.path, run, ordered, errors)

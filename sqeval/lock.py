@@ -6,23 +6,39 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from sqeval.errors import UserError
 
 LOCK = ".lock"
+_handles: set[int] = set()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; the lock file is gone afterwards. Raises UserError if somebody else holds it."""
     path = folder / LOCK
+    _leave_children_out()
     handle = _acquire(path)
+    _handles.add(handle)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+        _handles.discard(handle)
         os.close(handle)
+
+
+@cache
+def _leave_children_out() -> None:
+    """A forked process, such as one that opens images, must not hold the lock for a holder that was killed."""
+
+    def let_go() -> None:
+        while _handles:
+            os.close(_handles.pop())
+
+    os.register_at_fork(after_in_child=let_go)
 
 
 def _acquire(path: Path) -> int:

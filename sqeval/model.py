@@ -1,12 +1,13 @@
 """The model protocol: requests grouped by image in, completions out.
 
-Questions about one image arrive together so that an engine can encode the image, and whatever text precedes the
-questions, once.  A model may answer in any order; the `request_id` says which question a completion belongs to.
+All tasks are asked in one call. Questions about one image arrive together, whichever tasks they belong to, so that an
+engine can encode the image, and whatever text precedes the questions, once.  A model may answer in any order; `task`
+and `id` say which question a completion belongs to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -31,10 +32,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question, as the task asks it: the user's turn without template or image placeholder."""
+    """One question, as the task asks it."""
 
+    task: str
+    """Name of the task."""
     id: str
+    """Unique within the task."""
     prompt: str
+    """The user's turn without template or image placeholder."""
+    settings: Settings
+    """How to answer this one; tasks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ class Completion:
     is recorded as errored, and it is never scored as if answered.
     """
 
-    request_id: str
+    task: str
+    id: str
     text: str
     finish_reason: FinishReason = "stop"
     tokens: int = 0
@@ -98,7 +106,7 @@ class Model(Protocol):
     @property
     def identity(self) -> Identity: ...
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         """Answer every request of `groups` exactly once, in any order, yielding as answers become known."""
         ...
 
@@ -107,12 +115,34 @@ class Model(Protocol):
 class Fitted(Protocol):
     """Optional: baselines that look at the references first (the majority answer, a replay of a file).
 
-    The runner calls `fit` before `generate`, once a task, with all samples that the run will ask.
+    `fit` is called before `generate`, for every task that will be asked, with all samples that the run is about.
     """
 
     def fit(self, task: Task, samples: Sequence[Sample]) -> None: ...
 
 
-def count(groups: Iterable[Group]) -> int:
-    """Number of requests in `groups`."""
-    return sum(len(group.requests) for group in groups)
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a model did since it was loaded."""
+
+    prompt_tokens: int
+    """Tokens of all prompts, images included: what would be computed if each question were asked alone."""
+    prefilled_tokens: int
+    """Prompt tokens that were computed."""
+    generated_tokens: int
+    images_encoded: int
+    seconds: float
+    """Time in which the model computed: neither images nor the harness were waited for."""
+    batch_tokens: int
+    """Tokens that it holds at once, as of now."""
+    shared_prefixes: bool
+    """Whether what questions have in common is computed once."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: a fallback, a batch made smaller."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """Optional: models that count what they do; it goes into the run's record."""
+
+    def work(self) -> Work: ...

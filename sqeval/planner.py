@@ -62,17 +62,21 @@ def questions(task: Task, samples: Iterable[Sample], who: Identity) -> list[Ques
     return asked
 
 
-def groups(asked: Iterable[Question]) -> list[Group]:
-    """One group an image with all its questions, in order of first use; text-only questions stand alone."""
-    by_image: dict[str, list[Question]] = {}
-    for question in asked:
-        image = question.sample.image
-        key = f"text/{question.sample.id}" if image is None else f"image/{image.key}"
-        by_image.setdefault(key, []).append(question)
-    return [
-        Group(members[0].sample.image, tuple(Request(q.sample.id, q.prompt) for q in members))
-        for members in by_image.values()
-    ]
+def groups(asked: Iterable[tuple[Task, Iterable[Question]]]) -> list[Group]:
+    """One group an image with all questions that any task has about it, in order of first use; text-only questions
+    stand alone.
+
+    Images are one if they are the same file or the same bytes under the same key: a key alone is as unique as the
+    tasks' authors made it.
+    """
+    by_image: dict[ImageRef | tuple[str, str], tuple[ImageRef | None, list[Request]]] = {}
+    for task, its_questions in asked:
+        for question in its_questions:
+            sample = question.sample
+            key = (task.name, sample.id) if sample.image is None else sample.image
+            _, requests = by_image.setdefault(key, (sample.image, []))
+            requests.append(Request(task.name, sample.id, question.prompt, task.settings))
+    return [Group(image, tuple(requests)) for image, requests in by_image.values()]
 
 
 def prompts_hash(task: Task, samples: Iterable[Sample]) -> str:

@@ -1,10 +1,10 @@
-"""How far a run has come, on stderr: bars on a terminal, a line a task elsewhere."""
+"""How far a run has come, on stderr: bars on a terminal, a line for each task that is done elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,12 @@ class Bar(Protocol):
     def advance(self, failed: bool = False) -> None:
         """One more question is answered, or failed."""
 
+    def scoring(self) -> None:
+        """All are answered, and the scores are computed."""
+
+    def finish(self) -> None:
+        """The task is done."""
+
 
 class Progress(Protocol):
     """Where a run reports to."""
@@ -28,8 +34,8 @@ class Progress(Protocol):
     def note(self, what: str) -> None:
         """A line that stays: something the user should know was done."""
 
-    def task(self, name: str, total: int, done: int) -> AbstractContextManager[Bar]:
-        """A task of `total` questions, of which `done` were answered before."""
+    def tasks(self, counts: Mapping[str, tuple[int, int]]) -> AbstractContextManager[Mapping[str, Bar]]:
+        """Tasks that are under way together: how many questions each has, and how many were answered before."""
 
 
 class Silent:
@@ -41,12 +47,12 @@ class Silent:
     def note(self, what: str) -> None:
         pass
 
-    def task(self, name: str, total: int, done: int) -> AbstractContextManager[Bar]:
-        return nullcontext(_Counter())
+    def tasks(self, counts: Mapping[str, tuple[int, int]]) -> AbstractContextManager[Mapping[str, Bar]]:
+        return nullcontext({name: _Counter() for name in counts})
 
 
 class Lines:
-    """A line when a task is done: for logs."""
+    """A line when a task is done: for logs. Nothing else, so that logs stay short."""
 
     def waiting(self, what: str) -> AbstractContextManager[object]:
         return nullcontext()
@@ -54,18 +60,8 @@ class Lines:
     def note(self, what: str) -> None:
         print(what, file=sys.stderr, flush=True)
 
-    @contextmanager
-    def task(self, name: str, total: int, done: int) -> Iterator[Bar]:
-        counter, began = _Counter(), time.monotonic()
-        yield counter
-        if not counter.done:
-            print(f"{name}: {done:,} answers kept from before, scored again", file=sys.stderr, flush=True)
-            return
-        seconds = time.monotonic() - began
-        parts = [f"{name}: {counter.done:,} questions in {seconds:.1f} s ({counter.done / max(seconds, 1e-9):,.1f}/s)"]
-        parts += [f"{counter.failed:,} errored"] if counter.failed else []
-        parts += [f"{done:,} kept from before"] if done else []
-        print(", ".join(parts), file=sys.stderr, flush=True)
+    def tasks(self, counts: Mapping[str, tuple[int, int]]) -> AbstractContextManager[Mapping[str, Bar]]:
+        return nullcontext({name: _Line(name, kept) for name, (_, kept) in counts.items()})
 
 
 class Bars:
@@ -80,11 +76,11 @@ class Bars:
         return self._console.status(what)
 
     def note(self, what: str) -> None:
-        # Through the console of `waiting`, which draws its line anew below this one.
+        # Through the console of the bars and of `waiting`, which draw themselves anew below this line.
         self._console.print(what, style="dim", markup=False, highlight=False)
 
     @contextmanager
-    def task(self, name: str, total: int, done: int) -> Iterator[Bar]:
+    def tasks(self, counts: Mapping[str, tuple[int, int]]) -> Iterator[Mapping[str, Bar]]:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
@@ -99,17 +95,37 @@ class Bars:
             TextColumn("{task.fields[failed]}", style="yellow", markup=False),
         )
         with RichProgress(*columns, console=self._console) as progress:
-            yield _RichBar(progress, progress.add_task(name, total=total, completed=done, rate="", failed=""))
+            yield {
+                name: _RichBar(progress, progress.add_task(name, total=total, completed=kept, rate="", failed=""))
+                for name, (total, kept) in counts.items()
+            }
 
 
 class _Counter:
     def __init__(self) -> None:
         self.done = self.failed = 0
-        self.began = time.monotonic()
 
     def advance(self, failed: bool = False) -> None:
         self.done += 1
         self.failed += failed
+
+    def scoring(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+class _Line(_Counter):
+    def __init__(self, name: str, kept: int) -> None:
+        super().__init__()
+        self._name, self._kept = name, kept
+
+    def finish(self) -> None:
+        parts = [f"{self.done:,} questions answered"] if self.done else []
+        parts += [f"{self.failed:,} errored"] if self.failed else []
+        parts += [f"{self._kept:,} answers kept from before"] if self._kept else []
+        print(f"{self._name}: {', '.join(parts)}", file=sys.stderr, flush=True)
 
 
 class _RichBar(_Counter):
@@ -118,13 +134,20 @@ class _RichBar(_Counter):
 
         super().__init__()
         assert isinstance(progress, RichProgress)
-        self._progress, self._bar = progress, bar
+        self._began = time.monotonic()
+        self._progress, self._bar, self._rate = progress, bar, "kept"
 
     def advance(self, failed: bool = False) -> None:
         super().advance(failed)
-        rate = self.done / max(time.monotonic() - self.began, 1e-9)
+        self._rate = f"{self.done / max(time.monotonic() - self._began, 1e-9):,.1f}/s"
         errored = f"{self.failed:,} errored" if self.failed else ""
-        self._progress.update(self._bar, advance=1, rate=f"{rate:,.1f}/s", failed=errored)
+        self._progress.update(self._bar, advance=1, rate=self._rate, failed=errored)
+
+    def scoring(self) -> None:
+        self._progress.update(self._bar, rate="scoring")
+
+    def finish(self) -> None:
+        self._progress.update(self._bar, rate=self._rate)
 
 
 def progress_for_stderr() -> Progress:

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqeval.errors import UserError
 from sqeval.provenance import now, provenance
-from sqeval.runner import Result
 
 SCHEMA = 1
 SAME = ("model", "model_args", "limit", "seed")
@@ -41,25 +40,18 @@ def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
             "seconds": timing.get("seconds", 0.0),
             "sessions": timing.get("sessions", 0) + 1,
         },
+        "throughput": earlier.get("throughput"),
         "tasks": dict(earlier.get("tasks", {})),
     }
 
 
-def with_task(run: Json, metrics: Mapping[str, Any], result: Result | None) -> Json:
-    """`run` with the summary of a task; `result` None or without answers: the rates are those of before."""
-    name = metrics["task"]
-    rates = run["tasks"].get(name, {})
-    if result is not None and result.answered:
-        rates = {
-            "answered": result.answered,
-            "seconds": round(result.seconds, 3),
-            "questions_per_second": _rate(result.answered, result.seconds),
-            "tokens_per_second": _rate(result.tokens, result.seconds) if result.tokens else None,
-        }
-    kept = {key: rates[key] for key in _RATES if key in rates}
+def with_task(run: Json, metrics: Mapping[str, Any]) -> Json:
+    """`run` with the summary of a task, whose metrics.json is `metrics`; tasks stand in the order of the configuration,
+    whichever is finished first."""
     primary = {"primary": metrics["primary"], **metrics["metrics"][metrics["primary"]]}
-    summary = {"version": metrics["version"], **primary, "counts": metrics["counts"], **kept}
-    return {**run, "tasks": {**run["tasks"], name: summary}}
+    summary = {"version": metrics["version"], **primary, "counts": metrics["counts"]}
+    tasks = {**run["tasks"], metrics["task"]: summary}
+    return {**run, "tasks": {name: tasks[name] for name in run["config"]["tasks"] if name in tasks}}
 
 
 def end(run: Json, seconds: float) -> Json:
@@ -113,10 +105,3 @@ def _show(value: Any) -> str:
         return "none"
     text = str(value)
     return text[:12] + "..." if re.fullmatch("[0-9a-f]{64}", text) else text
-
-
-def _rate(amount: int, seconds: float) -> float:
-    return round(amount / max(seconds, 1e-9), 3)
-
-
-_RATES = ("answered", "seconds", "questions_per_second", "tokens_per_second")

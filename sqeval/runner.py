@@ -1,21 +1,19 @@
-"""One task, one model: ask what is not answered yet, score every answer, write everything down."""
+"""One task of a run: its samples, what is still to be asked, the record of an answer, the metrics of all."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqeval.data.collection import paused
 from sqeval.data.root import DataRoot
-from sqeval.errors import DataError, IncompleteError, UserError
-from sqeval.model import Completion, Fitted, Model, Verbatim
+from sqeval.errors import DataError, UserError
+from sqeval.model import Completion, Model, Verbatim
 from sqeval.models.replay import completion
-from sqeval.planner import Question, groups, prompts_hash, questions, select
-from sqeval.progress import Bar, Progress
+from sqeval.planner import Question, prompts_hash, questions, select
 from sqeval.records import Record
-from sqeval.rundir import Appender, TaskFolder
+from sqeval.rundir import TaskFolder
 from sqeval.scorers import scorer_hash
 from sqeval.stats import estimate
 from sqeval.task import Sample, Task
@@ -49,6 +47,11 @@ class Plan:
     finished: dict[str, Any] | None
     """metrics.json, if there is nothing left to do."""
 
+    @property
+    def name(self) -> str:
+        """Of the task."""
+        return self.load.task.name
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -56,12 +59,6 @@ class Result:
 
     metrics: dict[str, Any]
     """Content of metrics.json."""
-    answered: int
-    """Questions that this process asked; the others were answered before."""
-    seconds: float
-    """Time spent asking them."""
-    tokens: int
-    """Tokens generated in that time."""
     errors: Sequence[tuple[str, str]]
     """Id and message of the first errored samples."""
 
@@ -92,7 +89,7 @@ def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
     asked = questions(task, load.asked, who)
     records, _ = folder.records()
     hashes = {question.sample.id: question.hash for question in asked}
-    kept = {r.id: completion(r) for r in records if not r.errored and hashes.get(r.id) == r.request_hash}
+    kept = {r.id: completion(task.name, r) for r in records if not r.errored and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
         "prompts": prompts_hash(task, load.samples),
@@ -102,34 +99,6 @@ def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
     metrics = folder.metrics()
     finished = metrics if metrics and metrics["hashes"] == wanted and len(kept) == len(asked) else None
     return Plan(load, asked, kept, wanted, finished)
-
-
-def run(plan: Plan, model: Model, folder: TaskFolder, progress: Progress) -> Result:
-    """Ask, score and write one task.
-
-    Raises IncompleteError if the model leaves a question unanswered, answers one twice, or answers one that was not
-    asked; what it answered before is kept.
-    """
-    task = plan.load.task
-    folder.reopen()
-    done = [record(task, q, plan.kept[q.sample.id]) for q in plan.questions if q.sample.id in plan.kept]
-    folder.replace(done)  # without a torn line, stale answers and errors
-    if isinstance(model, Fitted):
-        model.fit(task, plan.load.asked)
-    began = time.monotonic()
-    with folder.appending() as appender, progress.task(task.name, len(plan.questions), len(done)) as bar:
-        answered, tokens = _ask(plan, model, appender, bar)
-    seconds = time.monotonic() - began
-    by_id = {r.id: r for r in (*done, *answered)}
-    missing = [q.sample.id for q in plan.questions if q.sample.id not in by_id]
-    if missing:
-        raise IncompleteError(
-            f"{task.name}: model {model.identity.name} gave no answer to {len(missing):,} of {len(plan.questions):,} "
-            f"questions ({_some(missing)}); the run is incomplete, and the same command asks them again"
-        )
-    with progress.waiting(f"{task.name}: scoring"):
-        metrics, errors = _finish(plan, [by_id[q.sample.id] for q in plan.questions], folder)
-    return Result(metrics, len(answered), seconds, tokens, errors)
 
 
 def record(task: Task, question: Question, answer: Completion) -> Record:
@@ -158,28 +127,9 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
     )
 
 
-def _ask(plan: Plan, model: Model, appender: Appender, bar: Bar) -> tuple[list[Record], int]:
-    """Put the open questions to the model and append each answer as it comes."""
-    task = plan.load.task
-    waiting = {q.sample.id: q for q in plan.questions if q.sample.id not in plan.kept}
-    given: list[Record] = []
-    answered: set[str] = set()
-    tokens = 0
-    for answer in model.generate(groups(waiting.values()), task.settings):
-        question = waiting.pop(answer.request_id, None)
-        if question is None:
-            how = "twice" if answer.request_id in answered else "without being asked"
-            raise IncompleteError(f"{task.name}: model {model.identity.name} answered {answer.request_id!r} {how}")
-        answered.add(answer.request_id)
-        given.append(record(task, question, answer))
-        appender.append(given[-1])
-        tokens += answer.tokens
-        bar.advance(given[-1].errored)
-    return given, tokens
-
-
 @paused()
-def _finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> Result:
+    """Compute the metrics of all of the task's records, in the order of its questions, and complete its folder."""
     task = plan.load.task
     extra = task.corpus_scores(records, plan.load.samples)
     if extra is not None:
@@ -198,7 +148,7 @@ def _finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> tuple[
         "hashes": plan.hashes,
     }
     folder.finish(result, task.submission(records))
-    return result, [(r.id, r.error) for r in records if r.error is not None][:SHOWN]
+    return Result(result, [(r.id, r.error) for r in records if r.error is not None][:SHOWN])
 
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
@@ -215,8 +165,3 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
 def _storable(text: str) -> str:
     """Text that a UTF-8 file can hold: halves of surrogate pairs become the replacement character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _some(ids: Iterable[str]) -> str:
-    first, more = list(ids)[:SHOWN], len(list(ids)) > SHOWN
-    return ", ".join(first) + (", ..." if more else "")

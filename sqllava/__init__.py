@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqllava.checkpoints import checkpoint_hash, load
     from sqllava.config import SqLlavaConfig
     from sqllava.conversation import TEMPLATES, Template, Turn
-    from sqllava.engine import Answer, Engine, ImageQueries, Query
+    from sqllava.engine import Completion, Engine, Group, Request, Scored, ScoreRequest
     from sqllava.errors import CheckpointError, SqLlavaError
     from sqllava.images import SqLlavaImageProcessor
     from sqllava.modeling import SqLlavaForConditionalGeneration
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TEMPLATES",
-    "Answer",
     "AskedQuestion",
     "CheckpointError",
+    "Completion",
     "Engine",
-    "ImageQueries",
+    "Group",
     "PrototypeProjector",
-    "Query",
+    "Request",
+    "ScoreRequest",
+    "Scored",
     "SqLlavaConfig",
     "SqLlavaError",
     "SqLlavaForConditionalGeneration",
@@ -47,7 +49,7 @@ _MODULES = {
     "auto": ("SqLlavaConfig", "SqLlavaForConditionalGeneration", "SqLlavaImageProcessor", "SqLlavaProcessor"),
     "checkpoints": ("checkpoint_hash", "load"),
     "conversation": ("TEMPLATES", "Template", "Turn"),
-    "engine": ("Answer", "Engine", "ImageQueries", "Query"),
+    "engine": ("Completion", "Engine", "Group", "Request", "ScoreRequest", "Scored"),
     "errors": ("CheckpointError", "SqLlavaError"),
     "prototypes": ("PrototypeProjector",),
 }

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from PIL import Image
 
 from sqllava.conversation import TEMPLATES, Turn
-from sqllava.engine import Answer, Engine, Prompt
+from sqllava.engine import Completion, Engine, Group, Request
 from sqllava.errors import SqLlavaError
-from sqllava.sampling import Sampling
+from sqllava.inference.requests import GREEDY
+from sqllava.inference.sampling import Sampling
 
 Preface = Literal["describe", "none"]
 
@@ -84,22 +85,22 @@ def ask(
         raise SqLlavaError(str(error)) from None
     template = TEMPLATES[TEMPLATES[model.config.conversation_template].asking]
     engine = Engine(model, processor, template=template.name)
-    features = engine.encode([image])[0] if model.config.sees_images else None
+    features = engine.encode([image])[0] if engine.sees_images else None
 
-    def say(texts: Sequence[str], limit: int, sampling: Sampling | None = None) -> list[Answer]:
-        prompts = [Prompt(str(number), text, features) for number, text in enumerate(texts)]
-        answers = {a.id: a for a in engine.complete(prompts, max_new_tokens=limit, sampling=sampling)}
-        for answer in answers.values():
+    def say(texts: Sequence[str], limit: int, sampling: Sampling = GREEDY, samples: int = 1) -> list[Completion]:
+        requests = tuple(Request(str(i), text, limit, sampling, samples) for i, text in enumerate(texts))
+        answers = list(engine.generate([Group(requests, features=features)]))
+        for answer in answers:
             if answer.error:
                 raise SqLlavaError(answer.error)
-        return [answers[prompt.id] for prompt in prompts]
+        return sorted(answers, key=lambda answer: (int(answer.id), answer.sample))
 
     seen = features is not None
     turns: list[Turn] = []
     if preface == "describe":
         turns = [Turn("user", DESCRIBE)]
         turns.append(Turn("assistant", say([template.prompt(turns, image=seen)], CAPTION_TOKENS)[0].text))
-    questions = say([template.prompt_question(turns, image=seen)] * n, protocol.max_new_tokens, sampling)
+    questions = say([template.prompt_question(turns, image=seen)], protocol.max_new_tokens, sampling, n)
     asked = [template.prompt([*turns, Turn("vuser", question.text)], image=seen) for question in questions]
     answers = say(asked, ANSWER_TOKENS)
     return [

@@ -76,7 +76,7 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts: one beginning-of-sequence token each, every ``<image>`` expanded."""
-        return [ids for ids, _ in self._tokens(texts)]
+        return [ids for ids, _ in self._tokens(texts, places=False)]
 
     def encode(self, rendered: Rendered) -> tuple[list[int], list[Role | None]]:
         """Token ids of a conversation, and for each token who speaks it, or None if it is not supervised.
@@ -90,8 +90,8 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
             speakers[inside] = [role] * (inside.stop - inside.start)
         return ids, speakers
 
-    def _tokens(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """For each text its tokens and the character each starts at, in ascending order.
+    def _tokens(self, texts: Sequence[str], *, places: bool = True) -> list[tuple[list[int], list[int]]]:
+        """For each text its tokens and, with `places`, the character each starts at, in ascending order.
 
         The tokens of an image start where ``<image>`` does, and a beginning-of-sequence token before the text, at -1.
         """
@@ -101,11 +101,12 @@ class SqLlavaProcessor(ProcessorMixin):  # type: ignore[misc]
         # Prompts share most of their pieces (system text and role before the image): each is tokenized once.
         pieces = list(dict.fromkeys(piece for pieces in split for piece in pieces))
         encodings = self.tokenizer(
-            pieces, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False
+            pieces, add_special_tokens=False, return_offsets_mapping=places, return_attention_mask=False
         )
+        offsets = encodings["offset_mapping"] if places else [()] * len(pieces)
         known = {
-            piece: (ids, [start for start, _ in offsets])
-            for piece, ids, offsets in zip(pieces, encodings["input_ids"], encodings["offset_mapping"], strict=True)
+            piece: (ids, [start for start, _ in found])
+            for piece, ids, found in zip(pieces, encodings["input_ids"], offsets, strict=True)
         }
         return [self._join(pieces, known) for pieces in split]
 

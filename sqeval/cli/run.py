@@ -51,7 +51,28 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of --limit and of random guesses.", show_default="0")] = None,
     batch_tokens: Annotated[
-        str | None, typer.Option(help="Tokens of a batch, or `auto`: less for less memory.", show_default="auto")
+        str | None,
+        typer.Option(
+            help="Tokens that the model holds at once, fewer for less memory, or `auto`: what fits, measured.",
+            metavar="N|auto",
+            show_default="auto",
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            help="Processes that open images ahead of the model, or `auto`: up to 8 for a GPU, none without.",
+            metavar="N|auto",
+            show_default="auto",
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="`auto` computes what questions about an image share once; `rows` each question alone, to compare.",
+            metavar="auto|rows",
+            show_default="auto",
+        ),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.", show_default="auto")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...", show_default="auto")] = None,
@@ -88,6 +109,8 @@ def command(
         "limit": limit,
         "seed": seed,
         "batch_tokens": batch_tokens,
+        "workers": workers,
+        "engine": engine,
         "dtype": dtype,
         "device": device,
         "max_errors": max_errors,
@@ -110,7 +133,7 @@ def show(outcome: Outcome, max_errors: int) -> None:
     for task, errors in outcome.errors.items():
         for sample, message in errors:
             print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
-    Console().print(summary_table(outcome.run, outcome.metrics))
+    Console().print(summary_table(outcome.metrics))
     print(outcome.folder)
     if outcome.errored > max_errors:
         raise IncompleteError(

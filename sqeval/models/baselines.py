@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sqeval.model import Completion, Group, Identity, Settings
+from sqeval.model import Completion, Group, Identity
 from sqeval.planner import digest
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ class Majority:
     identity = Identity("majority", "majority", sees_images=False)
 
     def __init__(self) -> None:
-        self._answer = ""
+        self._answers: dict[str, str] = {}
 
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
         counts = Counter(task.gold(sample) for sample in samples)
-        self._answer = max(counts, key=lambda answer: (counts[answer], answer)) if counts else ""
+        self._answers[task.name] = max(counts, key=lambda answer: (counts[answer], answer)) if counts else ""
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for group in groups:
             for request in group.requests:
-                yield Completion(request.id, self._answer)
+                yield Completion(request.task, request.id, self._answers[request.task])
 
 
 class Random:
@@ -44,13 +44,14 @@ class Random:
     def __init__(self, seed: int) -> None:
         self.identity = Identity("random", "random", sees_images=False, details={"seed": seed})
         self._seed = seed
-        self._golds: list[str] = []
+        self._golds: dict[str, list[str]] = {}
 
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
-        self._golds = [task.gold(sample) for sample in samples]
+        self._golds[task.name] = [task.gold(sample) for sample in samples]
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for group in groups:
             for request in group.requests:
-                drawn = int(digest(self._seed, request.id), 16) % len(self._golds)
-                yield Completion(request.id, self._golds[drawn])
+                golds = self._golds[request.task]
+                drawn = int(digest(self._seed, request.id), 16) % len(golds)
+                yield Completion(request.task, request.id, golds[drawn])

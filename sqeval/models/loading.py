@@ -47,6 +47,8 @@ def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
             device=config.device,
             dtype=config.dtype,
             batch_tokens=config.batch_tokens,
+            workers=config.workers,
+            rows=config.engine == "rows",
             args=dict(config.model_args),
             base=config.base,
             vision_tower=config.vision_tower,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqeval.data.predictions import require_all
 from sqeval.errors import DataError, UserError
-from sqeval.model import Completion, FinishReason, Group, Identity, Settings, Verbatim
+from sqeval.model import Completion, FinishReason, Group, Identity, Verbatim
 from sqeval.records import Record
 from sqeval.rundir import RUN, SAMPLES, read_json, read_records
 
@@ -30,46 +30,45 @@ class Replay:
         self._path = path
         run = read_json(path / RUN)
         self.of_run = run is not None
-        self._answers: dict[str, Completion] = {}
-        self._read: dict[str, dict[str, Completion]] = {}
+        self._answers: dict[str, dict[str, Completion]] = {}
         self.identity = _identity(path, run)
 
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
         """Read the answers to `samples`, all of a run, which must be exactly those in the file; once a task. Raises
         DataError."""
-        if task.name not in self._read:
-            path = self._path / task.name / SAMPLES if self.of_run else self._path
-            if path.name == SAMPLES:
-                self._read[task.name] = _ours(path, samples)
-            else:
-                read = task.read_predictions(path, samples)
-                self._read[task.name] = {key: Completion(key, text) for key, text in read.items()}
-        self._answers = self._read[task.name]
+        if task.name in self._answers:
+            return
+        path = self._path / task.name / SAMPLES if self.of_run else self._path
+        if path.name == SAMPLES:
+            self._answers[task.name] = _ours(path, task.name, samples)
+        else:
+            read = task.read_predictions(path, samples)
+            self._answers[task.name] = {key: Completion(task.name, key, text) for key, text in read.items()}
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for group in groups:
             for request in group.requests:
-                answer = self._answers.get(request.id)
-                yield answer or Completion(request.id, "", "error", error="no answer in the predictions")
+                answer = self._answers[request.task].get(request.id)
+                yield answer or Completion(request.task, request.id, "", "error", error="no answer in the predictions")
 
 
-def _ours(path: Path, samples: Sequence[Sample]) -> dict[str, Completion]:
+def _ours(path: Path, task: str, samples: Sequence[Sample]) -> dict[str, Completion]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; the run has no answers to this task")
     records, torn = read_records(path)
     if torn:
         raise UserError(f"{path}: ends in the middle of a line; finish the run first")
     require_all(path, [record.id for record in records], {sample.id for sample in samples})
-    return {record.id: completion(record) for record in records}
+    return {record.id: completion(task, record) for record in records}
 
 
-def completion(record: Record) -> Completion:
-    """The answer that a record was made from."""
+def completion(task: str, record: Record) -> Completion:
+    """The answer that a record of `task` was made from."""
     if record.error is not None:
-        return Completion(record.id, "", "error", error=record.error)
+        return Completion(task, record.id, "", "error", error=record.error)
     reason: FinishReason = "length" if record.finish_reason == "length" else "stop"
     text = record.response or ""
-    return Completion(record.id, Verbatim(text) if record.verbatim else text, reason)
+    return Completion(task, record.id, Verbatim(text) if record.verbatim else text, reason)
 
 
 def _identity(path: Path, run: dict[str, Any] | None) -> Identity:

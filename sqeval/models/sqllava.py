@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqeval.data.mini.cache import cache_home
 from sqeval.errors import UserError
-from sqeval.model import Completion, Group, Identity, Settings
+from sqeval.model import Completion, Group, Identity, Request, Work
 
 if TYPE_CHECKING:
     from sqllava.engine import Engine
+    from sqllava.engine import Request as EngineRequest
 
 ARGS = ("template", "image_aspect_ratio")
 """What ``--model-args`` may set: the conversation template, and how images become square ("pad" or "crop")."""
+MOST_WORKERS = 8
+"""More processes than this open images faster than one GPU looks at them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +30,64 @@ class SqLlavaModel:
 
     identity: Identity
     engine: Engine
+    note: Callable[[str], None] | None = None
+    """Is told what the engine warns of; None: nobody but Python's logging."""
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
-        """Answer every request of `groups` once, in the order in which batches finish."""
-        from sqllava.engine import ImageQueries, Query
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
+        """Answer every request of `groups` once, in the order in which the engine finishes them."""
+        from sqllava.engine import Group as EngineGroup
 
-        asked = (
-            ImageQueries(
-                None if group.image is None else group.image.open,
-                tuple(Query(request.id, request.prompt) for request in group.requests),
-            )
-            for group in groups
+        asked: list[EngineGroup] = []
+        for group in groups:
+            requests = []
+            for request in group.requests:
+                found = self._request(request, group.image is not None)
+                if isinstance(found, Completion):
+                    yield found
+                else:
+                    requests.append(found)
+            if requests:
+                # Without a key: an image has one group, so the engine need not keep its features for another.
+                asked.append(EngineGroup(tuple(requests), None if group.image is None else group.image.open))
+        with _told(self.note):
+            for answer in self.engine.generate(asked):
+                task, _, key = answer.id.partition("/")
+                yield Completion(
+                    task, key, answer.text, answer.finish_reason, answer.tokens, answer.logprob, answer.error
+                )
+
+    def work(self) -> Work:
+        """What the engine counted."""
+        stats = self.engine.stats
+        return Work(
+            prompt_tokens=stats.prompt_tokens,
+            prefilled_tokens=stats.prefilled_tokens,
+            generated_tokens=stats.generated_tokens,
+            images_encoded=stats.images,
+            seconds=stats.model_seconds,
+            batch_tokens=self.engine.batch_tokens,
+            shared_prefixes=self.engine.packs,
+            notes=tuple(stats.notes),
         )
-        for answer in self.engine.generate(
-            asked,
+
+    def _request(self, request: Request, image: bool) -> EngineRequest | Completion:
+        """The request in the engine's words, or why it cannot be asked."""
+        from sqllava.engine import Request as EngineRequest
+        from sqllava.errors import TemplateError
+        from sqllava.inference.sampling import Sampling
+
+        try:
+            prompt = self.engine.prompt(request.prompt, image=image)
+        except TemplateError as error:
+            return Completion(request.task, request.id, "", "error", error=str(error))
+        settings = request.settings
+        return EngineRequest(
+            f"{request.task}/{request.id}",  # tasks name folders, so that the first slash parts the two
+            prompt,
             max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
+            sampling=Sampling(temperature=settings.temperature),
             stop=settings.stop,
-        ):
-            yield Completion(
-                request_id=answer.id,
-                text=answer.text,
-                finish_reason=answer.finish_reason,
-                tokens=answer.tokens,
-                logprob=answer.logprob,
-                error=answer.error,
-            )
+        )
 
 
 def load_sqllava(
@@ -59,12 +97,16 @@ def load_sqllava(
     dtype: str,
     batch_tokens: int | None,
     args: dict[str, str],
+    workers: int | None = None,
+    rows: bool = False,
     base: str | None = None,
     vision_tower: str | None = None,
     note: Callable[[str], None] = lambda line: None,
 ) -> SqLlavaModel:
     """Load whatever `sqllava.load` takes, or a release, which is converted into the cache the first time.
 
+    batch_tokens, workers: None: what suits the device.
+    rows: ask each question alone, though the model could share what they begin with.
     base, vision_tower: what a release needs and does not hold; `base` for an adapter: instead of its own.
     note: shows the user a line.
 
@@ -85,7 +127,15 @@ def load_sqllava(
         if mode not in ("pad", "crop"):
             raise UserError(f"image_aspect_ratio must be pad or crop, not {mode!r}")
         processor.image_processor.image_aspect_ratio = mode
-        engine = Engine(model, processor, template=args.get("template"), batch_tokens=batch_tokens)
+        with _told(note):
+            engine = Engine(
+                model,
+                processor,
+                template=args.get("template"),
+                batch_tokens=batch_tokens,
+                workers=usual_workers(model.device.type) if workers is None else workers,
+                packed=not rows,
+            )
         content = checkpoint_hash(ready.checkpoint, base=ready.base)
     except SqLlavaError as error:
         raise UserError(str(error)) from error
@@ -106,4 +156,35 @@ def load_sqllava(
             origin=ready.origin,
         ),
         engine,
+        note,
     )
+
+
+def usual_workers(device: str) -> int:
+    """A GPU must not wait for images; on a CPU other processes would take from the model what they give."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, cores - 1) if device == "cuda" else 0
+
+
+@contextmanager
+def _told(note: Callable[[str], None] | None) -> Iterator[None]:
+    """Inside the block `note` gets each warning of the engine as it comes."""
+    if note is None:
+        yield
+        return
+    handler = _Notes(note)
+    log = logging.getLogger("sqllava.engine")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Notes(logging.Handler):
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._note(record.getMessage())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqeval.report.numbers import NONE, count, half_width, interval, percent
+from sqeval.report.numbers import count, half_width, interval, percent
 from sqeval.report.text import plain
 
 if TYPE_CHECKING:
@@ -16,12 +16,10 @@ PROBLEMS = ("unparsed", "errored", "truncated")
 """Counts of metrics.json that say that something went wrong with an answer."""
 
 
-def summary_table(run: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    """Primary metric of each task with its interval and speed, then what went wrong; fits 80 columns.
+def summary_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """Primary metric of each task with its interval, then what went wrong; fits 80 columns.
 
-    `run` is run.json and `metrics` maps each task to its metrics.json. A task's questions a second are read from
-    ``run["tasks"][task]["questions_per_second"]``, when it is there. Raises KeyError for a metrics.json without its
-    own primary metric.
+    `metrics` maps each task to its metrics.json. Raises KeyError for a metrics.json without its own primary metric.
     """
     from rich.console import Group
     from rich.table import Table
@@ -30,11 +28,10 @@ def summary_table(run: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any
     table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     for heading in ("task", "metric"):
         table.add_column(heading, overflow="fold")
-    for heading in ("score", "95 % interval", "n", "clusters", "q/s"):
+    for heading in ("score", "95 % interval", "n", "clusters"):
         table.add_column(heading, justify="right", no_wrap=True)
     for task, result in metrics.items():
         primary = result["metrics"][result["primary"]]
-        speed = run.get("tasks", {}).get(task, {}).get("questions_per_second")
         table.add_row(
             Text(plain(task), style="cyan"),
             Text(plain(result["primary"])),
@@ -42,7 +39,6 @@ def summary_table(run: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any
             interval(primary["ci95"]),
             count(primary["n"]),
             count(primary["clusters"]),
-            NONE if speed is None else f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}",
         )
     return Group(table, *_versions(metrics), *_problems(metrics))
 

@@ -125,7 +125,7 @@ def test_every_metric_of_every_task_can_be_computed_from_what_is_stored(task: st
     """Some metrics look at references (GQA's distribution and consistency), so they have to be stored as well."""
     load = runner.load(get_task(task), resolve_root("mini"), None, 0)
     plans = questions(load.task, load.asked, Identity("oracle", "oracle"))
-    answers = [Completion(q.sample.id, load.task.gold(q.sample)) for q in plans]
+    answers = [Completion(task, q.sample.id, load.task.gold(q.sample)) for q in plans]
     records = [runner.record(load.task, q, answer) for q, answer in zip(plans, answers, strict=True)]
     (tmp_path / STORED).write_bytes(pack(records))
     whole = {metric.name: estimate(metric).value for metric in load.task.metrics(records)}

@@ -13,8 +13,10 @@ from PIL import Image
 from sqeval import errors
 from sqeval.config import resolve
 from sqeval.evaluation import evaluate
+from sqeval.model import Work
 from sqeval.records import Record
 from sqeval.runner import counts
+from sqeval.throughput import difference
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "run-folder.md").read_text("utf-8")
 
@@ -52,6 +54,12 @@ def test_metrics(folder: Path) -> None:
 
 def test_run(folder: Path) -> None:
     assert documented("run.json") == set(json.loads((folder / "run.json").read_text("utf-8")))
+
+
+def test_throughput(folder: Path) -> None:
+    nothing = Work(0, 0, 0, 0, 0.0, 1, True)
+    rates = json.loads((folder / "run.json").read_text("utf-8"))["throughput"]
+    assert documented("throughput") == set(rates) | set(difference(nothing, nothing, 1.0))
 
 
 def test_exit_codes() -> None:

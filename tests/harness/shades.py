@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqeval.data.entry import image_named
 from sqeval.data.files import read_lines
 from sqeval.data.root import DataRoot
 from sqeval.metrics import means
-from sqeval.model import Completion, Group, Identity, Settings
+from sqeval.model import Completion, Group, Identity, Request, Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score, Task, WantedFile
@@ -63,6 +64,13 @@ class Shades(Task):
         return ".json", json.dumps({record.id: record.response for record in records}).encode()
 
 
+class Tints(Shades):
+    """The same questions under the same ids, about the same images, with longer answers."""
+
+    name = "tints"
+    settings = Settings(max_new_tokens=7)
+
+
 class Looker:
     """Answers by looking at the pixels, images in reverse order; `before` is called ahead of every answer."""
 
@@ -72,22 +80,23 @@ class Looker:
         self._before = before
         self.asked: list[str] = []
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for group in reversed(groups):
             for request in group.requests:
                 self._before(len(self.asked))
                 self.asked.append(request.id)
-                yield self._answer(group, request.id, request.prompt)
+                yield self._answer(group, request)
 
-    def _answer(self, group: Group, key: str, prompt: str) -> Completion:
+    def _answer(self, group: Group, request: Request) -> Completion:
+        key = (request.task, request.id)
         if group.image is None:
-            return Completion(key, "neither ü \u2028 \ud800", "length", tokens=4)
+            return Completion(*key, "neither ü \u2028 \ud800", "length", tokens=4)
         try:
             shade = group.image.open().convert("L").getpixel((0, 0))
         except (OSError, ValueError) as error:
-            return Completion(key, "", "error", error=f"{group.image.key}: {error}")
-        limit = int(prompt.split("?")[0].removeprefix("Is it darker than "))
-        return Completion(key, "yes" if isinstance(shade, int) and shade < limit else "no", tokens=1)
+            return Completion(*key, "", "error", error=f"{group.image.key}: {error}")
+        limit = int(request.prompt.split("?")[0].removeprefix("Is it darker than "))
+        return Completion(*key, "yes" if isinstance(shade, int) and shade < limit else "no", tokens=1)
 
 
 def write_data(root: Path, images: int = 8) -> Path:
@@ -108,10 +117,16 @@ def write_data(root: Path, images: int = 8) -> Path:
     return root
 
 
+def environment(site: Path) -> dict[str, str]:
+    """For another process that is to find these benchmarks, and what this one imports."""
+    path = [str(site), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), "TERM": "xterm", "COLUMNS": "120"}
+
+
 def write_plugin(site: Path) -> Path:
-    """A folder for the import path that installs this benchmark as another distribution's plugin."""
+    """A folder for the import path that installs these benchmarks as another distribution's plugins."""
     info = site / "shades-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shades\nVersion: 1\n", "utf-8")
-    (info / "entry_points.txt").write_text("[sqeval.tasks]\nshades = shades:Shades\n", "utf-8")
+    (info / "entry_points.txt").write_text("[sqeval.tasks]\nshades = shades:Shades\ntints = shades:Tints\n", "utf-8")
     return site

@@ -56,6 +56,9 @@ def test_what_a_file_has_wrong_is_told_with_line_and_key(text: str, words: list[
         ({"tasks": "pope"}, "--data"),
         ({"tasks": "pope", "data": "mini", "dtype": "int8"}, "--dtype"),
         ({"tasks": "pope", "data": "mini", "batch_tokens": "few"}, "--batch-tokens"),
+        ({"tasks": "pope", "data": "mini", "batch_tokens": "0"}, "--batch-tokens"),
+        ({"tasks": "pope", "data": "mini", "workers": "-1"}, "--workers"),
+        ({"tasks": "pope", "data": "mini", "engine": "steam"}, "--engine"),
         ({"tasks": "pope", "data": "mini", "model_args": "a=1,a=2"}, "--model-args"),
         ({"tasks": "pope", "data": "mini", "seed": -1}, "--seed"),
         ({"tasks": "pope", "data": "mini", "name": ".."}, "--name"),
@@ -87,9 +90,11 @@ def test_the_name_follows_from_model_data_and_limit(given: dict[str, Any], name:
     assert resolve({"tasks": "pope", **given}).folder == Path("results") / name
 
 
-def test_batch_tokens_auto_leaves_the_choice_to_the_adapter() -> None:
-    assert resolve({"tasks": "pope", "data": "mini", "batch_tokens": "auto"}).batch_tokens is None
-    assert resolve({"tasks": "pope", "data": "mini", "batch_tokens": "512"}).batch_tokens == 512
+@pytest.mark.parametrize("key", ["batch_tokens", "workers"])
+def test_auto_leaves_the_choice_to_the_adapter(key: str) -> None:
+    assert getattr(resolve({"tasks": "pope", "data": "mini"}), key) is None
+    assert getattr(resolve({"tasks": "pope", "data": "mini", key: "auto"}), key) is None
+    assert getattr(resolve({"tasks": "pope", "data": "mini", key: "512"}), key) == 512
 
 
 def test_model_args() -> None:

@@ -14,7 +14,7 @@ from sqeval.config import RunConfig
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, UserError
 from sqeval.evaluation import evaluate
-from sqeval.model import Fitted, Settings
+from sqeval.model import Fitted
 from sqeval.models.baselines import Majority, Random
 from sqeval.models.loading import load_model, model_kind
 from sqeval.planner import groups, questions
@@ -26,8 +26,8 @@ Make = Callable[..., RunConfig]
 def answers(model: Majority | Random, samples: list[Sample]) -> dict[str, str]:
     assert isinstance(model, Fitted)
     model.fit(Shades(), samples)
-    asked = groups(questions(Shades(), samples, model.identity))
-    return {c.request_id: c.text for c in model.generate(asked, Settings())}
+    asked = groups([(Shades(), questions(Shades(), samples, model.identity))])
+    return {c.id: c.text for c in model.generate(asked)}
 
 
 def samples_of(golds: list[str]) -> list[Sample]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from shades import Shades
+from shades import Shades, Tints
 
 from sqeval.data.images import ImageRef
 from sqeval.model import Identity, Settings
@@ -56,7 +56,7 @@ def test_the_seed_draws_and_the_order_of_rows_does_not() -> None:
 @given(SAMPLES)
 def test_groups_hold_every_question_once_and_an_image_once(samples: list[Sample]) -> None:
     asked = questions(Shades(), samples, WHO)
-    planned = groups(asked)
+    planned = groups([(Shades(), asked)])
     requests = [request for group in planned for request in group.requests]
     assert sorted(r.id for r in requests) == sorted(s.id for s in samples)
     keys = [group.image.key for group in planned if group.image]
@@ -65,6 +65,25 @@ def test_groups_hold_every_question_once_and_an_image_once(samples: list[Sample]
     for group in planned:
         assert {by_id[r.id].image for r in group.requests} == {group.image}
         assert group.image is not None or len(group.requests) == 1
+
+
+@given(SAMPLES, SAMPLES)
+def test_tasks_that_share_an_image_share_its_group(mine: list[Sample], others: list[Sample]) -> None:
+    asked = [(task, questions(task, samples, WHO)) for task, samples in ((Shades(), mine), (Tints(), others))]
+    planned = groups(asked)
+    requests = [request for group in planned for request in group.requests]
+    expected = [("shades", s.id) for s in mine] + [("tints", s.id) for s in others]
+    assert sorted((r.task, r.id) for r in requests) == sorted(expected)
+    assert all(r.settings == {"shades": Shades, "tints": Tints}[r.task].settings for r in requests)
+    images = [group.image for group in planned if group.image]
+    assert len(images) == len(set(images)) == len({s.image for s in (*mine, *others) if s.image})
+
+
+def test_images_that_merely_have_the_same_name_stay_apart() -> None:
+    images = [ImageRef("1", Path("a/1.png")), ImageRef("1", Path("b/1.png")), ImageRef("1", data=b"1")]
+    samples = [Sample(str(number), image, "q", "yes", "c") for number, image in enumerate(images)]
+    planned = groups((task, questions(task, samples, WHO)) for task in (Shades(), Tints()))
+    assert [(group.image, len(group.requests)) for group in planned] == [(image, 2) for image in images]
 
 
 def hashes(samples: Sequence[Sample], who: Identity = WHO) -> list[str]:

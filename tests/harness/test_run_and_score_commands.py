@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shades import Looker
+from shades import Looker, environment
 from typer.testing import CliRunner
 
 from sqeval.cli.app import app
@@ -46,7 +47,8 @@ def test_a_run_prints_its_table_and_its_folder_last(data: Path, tmp_path: Path) 
     first = sqeval("run", "--tasks", "shades", "--model", "majority", "--data", data)
     assert first.stdout.splitlines()[-1] == "results/majority-data"
     assert "accuracy" in first.stdout
-    assert "shades: 25 questions in" in first.stderr
+    assert "shades: 25 questions answered" in first.stderr
+    assert "25 questions in" in first.stderr.splitlines()[-1]
     metrics = json.loads(Path("results/majority-data/shades/metrics.json").read_bytes())
     assert f"{100 * metrics['metrics']['accuracy']['value']:.1f}" in first.stdout
     again = sqeval("run", "--tasks", "shades", "--model", "majority", "--data", data)
@@ -116,15 +118,16 @@ def test_a_secret_reaches_no_file(data: Path) -> None:
 
 def test_bars_go_to_the_terminal_and_results_to_stdout(data: Path, site: Path) -> None:
     ours, theirs = pty.openpty()
-    path = os.pathsep.join([str(site), str(Path(__file__).parent)])
     command = [sys.executable, "-c", "from sqeval.cli.app import main; main()", "run"]
-    command += ["--tasks", "shades", "--model", "majority", "--data", str(data)]
-    environment = os.environ | {"PYTHONPATH": path, "TERM": "xterm"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True, check=True)
+    command += ["--tasks", "shades,tints", "--model", "majority", "--data", str(data)]
+    where = environment(site)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=where, text=True, check=True)
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
-    assert "25/25" in shown
+    seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert re.search(r"shades .*25/25 .*\r?\n.*tints .*25/25 ", seen)  # one above the other
+    assert re.search(r"50 questions in [\d.]+ s \([\d,]+/s\)", seen)
     assert "left" in shown
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[-1] == "results/majority-data"

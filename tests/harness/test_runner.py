@@ -13,7 +13,7 @@ from shades import Looker, Shades
 from sqeval.config import RunConfig
 from sqeval.errors import DataError, IncompleteError, UserError
 from sqeval.evaluation import evaluate
-from sqeval.model import Completion, Group, Request, Settings
+from sqeval.model import Completion, Group, Request
 from sqeval.records import Record
 from sqeval.rundir import read_records
 
@@ -27,8 +27,8 @@ class Stubborn(Looker):
         super().__init__()
         self._change = change
 
-    def generate(self, groups: Sequence[Group], settings: Settings) -> Iterator[Completion]:
-        yield from self._change(list(super().generate(groups, settings)))
+    def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
+        yield from self._change(list(super().generate(groups)))
 
 
 def records(config: RunConfig) -> list[Record]:
@@ -62,22 +62,25 @@ def test_a_looking_model_is_right_and_everything_is_on_disk(config: Make, data: 
     run = stored(config(), "run.json")
     assert run["status"] == "complete"
     assert run["tasks"]["shades"]["value"] == metrics["metrics"]["accuracy"]["value"]
-    assert run["tasks"]["shades"]["questions_per_second"] > 0
+    rates = run["throughput"]
+    assert rates["questions"] == 25
+    assert rates["questions_per_second"] == pytest.approx(25 / rates["seconds"], rel=0.2)
 
 
 def test_images_come_with_all_their_questions(config: Make) -> None:
     groups: list[Group] = []
 
     class Watching(Looker):
-        def generate(self, asked: Sequence[Group], settings: Settings) -> Iterator[Completion]:
+        def generate(self, asked: Sequence[Group]) -> Iterator[Completion]:
             groups.extend(asked)
-            assert settings == Shades.settings
-            yield from super().generate(asked, settings)
+            yield from super().generate(asked)
 
     evaluate(config(), model=Watching())
     assert [len(group.requests) for group in groups] == [3] * 8 + [1]
     assert len({group.image.key for group in groups if group.image}) == 8
-    assert groups[-1].requests == (Request("text", "Is it darker than 0?\nAnswer yes or no."),)
+    assert groups[-1].requests == (
+        Request("shades", "text", "Is it darker than 0?\nAnswer yes or no.", Shades.settings),
+    )
 
 
 def test_broken_images_are_errors_counted_and_wrong(config: Make, data: Path) -> None:
@@ -104,7 +107,7 @@ def test_broken_images_are_errors_counted_and_wrong(config: Make, data: Path) ->
     ("change", "words", "left"),
     [
         (lambda given: [*given, given[0]], "twice", 0),
-        (lambda given: [*given, Completion("who", "yes")], "without being asked", 0),
+        (lambda given: [*given, Completion("shades", "who", "yes")], "without being asked", 0),
         (lambda given: given[1:], "no answer to 1 of 25", 1),
         (lambda given: [], "no answer to 25 of 25", 25),
     ],

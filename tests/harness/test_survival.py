@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shades import Looker
+from shades import Looker, environment
 
 from sqeval.config import RunConfig
 from sqeval.errors import DataError, UserError
@@ -170,9 +170,8 @@ def test_a_full_disk_is_one_message_and_loses_nothing(config: Make, expected: di
 def test_a_second_process_is_refused_and_a_killed_one_holds_nothing(
     config: Make, data: Path, site: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
-    path = os.pathsep.join([str(site), str(Path(__file__).parent)])
     command = [sys.executable, "-c", SCRIPT, str(data), str(tmp_path / "results")]
-    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}) as other:
+    with subprocess.Popen(command, env=environment(site)) as other:
         samples = config().folder / "shades" / "samples.jsonl"
         while not (samples.is_file() and samples.read_bytes().count(b"\n") >= 3):
             assert other.poll() is None
@@ -184,3 +183,23 @@ def test_a_second_process_is_refused_and_a_killed_one_holds_nothing(
     evaluate(config(), model=rest)
     assert 0 < len(rest.asked) < 25
     assert content(config().folder) == expected
+
+
+def test_a_child_of_a_killed_process_holds_nothing(config: Make) -> None:
+    ours, theirs = os.pipe()
+
+    def work(number: int) -> None:
+        if number == 3:
+            if os.fork() == 0:  # as a process that opens images ahead of the model
+                os.close(theirs)
+                os.read(ours, 1)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(lambda: evaluate(config(), model=Looker(work))) == -signal.SIGKILL
+    rest = Looker()
+    evaluate(config(), model=rest)
+    assert len(rest.asked) == 22
+    os.write(theirs, b"x")
+    os.close(theirs)
+    os.close(ours)

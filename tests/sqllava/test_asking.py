@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from sqllava import SqLlavaError, ask
 from sqllava.conversation import TEMPLATES
-from sqllava.decoding import Row
+from sqllava.engine import Completion, Engine, Group, Request
 
 PROCESSOR = tiny.processor()
 IMAGE = Image.effect_noise((40, 30), 80).convert("RGB")
@@ -28,18 +29,18 @@ def model() -> Any:
 
 @pytest.fixture
 def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Texts of all prompts that reach the generation loop, image tokens collapsed."""
-    import sqllava.engine
-
+    """All prompts that reach the engine, once for each sample."""
     sent: list[str] = []
-    inner = sqllava.engine.decode
+    inner = Engine.generate
 
-    def watch(model: Any, rows: list[Row], **settings: Any) -> None:
-        for row in rows:
-            sent.append(PROCESSOR.tokenizer.decode(row.ids).replace("<image>" * 9, "<image>"))
-        inner(model, rows, **settings)
+    def watch(self: Engine, groups: list[Group]) -> Iterator[Completion]:
+        for group in groups:
+            for request in group.requests:
+                assert isinstance(request, Request)
+                sent.extend(["<s>" + request.prompt] * request.samples)
+        return inner(self, groups)
 
-    monkeypatch.setattr(sqllava.engine, "decode", watch)
+    monkeypatch.setattr(Engine, "generate", watch)
     return sent
 
 

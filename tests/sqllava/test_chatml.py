@@ -13,7 +13,7 @@ from PIL import Image
 
 from sqllava.asking import DESCRIBE, ask
 from sqllava.conversation import TEMPLATES, Turn
-from sqllava.engine import Engine, Prompt
+from sqllava.engine import Engine, Group, Request
 from sqllava.errors import TemplateError
 from sqllava.images import SqLlavaImageProcessor
 from sqllava.processing import SqLlavaProcessor
@@ -111,7 +111,7 @@ def test_generation_ends_with_the_template(template: str, end: str) -> None:
             engine.model.lm_head.weight[number] = 1.0
             engine.model.model.language_model.norm.weight.abs_()
             engine.model.lm_head.register_forward_pre_hook(lambda _, inputs: (torch.ones_like(inputs[0]),))
-        (answer,) = engine.complete([Prompt("a", "Is it?")], max_new_tokens=3)
+        (answer,) = engine.generate([Group((Request("a", "Is it?", 3),))])
         assert (answer.finish_reason, answer.tokens) == (("stop", 1) if token == end else ("length", 3))
 
 
@@ -126,7 +126,7 @@ def test_asking_in_chatml() -> None:
     features = engine.encode([picture])[0]
 
     def say(text: str, limit: int) -> str:
-        (answer,) = engine.complete([Prompt("0", text, features)], max_new_tokens=limit)
+        (answer,) = engine.generate([Group((Request("0", text, limit),), features=features)])
         return answer.text
 
     head = f"{CHATML_SQ.system}<|im_start|>user\n<image>\n{DESCRIBE}<|im_end|>\n<|im_start|>assistant\n"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -21,8 +23,10 @@ from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
 from sqeval.model import Group, Model, Request, Settings
 from sqeval.models.loading import load_model
-from sqeval.models.sqllava import load_sqllava
-from sqllava import Engine, ImageQueries, Query, checkpoint_hash, load
+from sqeval.models.sqllava import load_sqllava, usual_workers
+from sqllava import Engine, checkpoint_hash, load
+from sqllava.engine import Group as EngineGroup
+from sqllava.engine import Request as EngineRequest
 
 USUAL: dict[str, Any] = {"device": "cpu", "dtype": "auto", "batch_tokens": None, "args": {}}
 
@@ -34,18 +38,78 @@ def image(tmp_path: Path) -> ImageRef:
     return ImageRef("image.png", path=file)
 
 
-def test_answers_are_the_engines(tiny_checkpoint: Path, image: ImageRef) -> None:
+def asked(key: str, text: str, *, task: str = "t", tokens: int = 3) -> Request:
+    return Request(task, key, text, Settings(max_new_tokens=tokens))
+
+
+def test_answers_are_the_engines_with_each_request_s_settings(tiny_checkpoint: Path, image: ImageRef) -> None:
     model: Model = load_sqllava(str(tiny_checkpoint), **USUAL)
-    requests = tuple(Request(f"q{number}", text) for number, text in enumerate(["is it red", "what colour is it"]))
-    groups = [Group(image, requests), Group(None, (Request("t", "is it"),))]
-    found = {done.request_id: done for done in model.generate(groups, Settings(max_new_tokens=5))}
-    engine = Engine(*load(tiny_checkpoint, device="cpu"))
-    queries = ImageQueries(image.open, tuple(Query(request.id, request.prompt) for request in requests))
-    for answer in engine.generate([queries, ImageQueries(None, (Query("t", "is it"),))], max_new_tokens=5):
-        done = found.pop(answer.id)
-        assert (done.text, done.tokens, done.finish_reason) == (answer.text, answer.tokens, answer.finish_reason)
-        assert done.logprob == pytest.approx(answer.logprob)
+    texts = ["is it red", "what colour is it", "is it red"]
+    requests = [
+        asked("a/b", texts[0], tokens=5),
+        asked("1", texts[1], tokens=2),
+        asked("1", texts[2], task="u", tokens=9),
+    ]
+    groups = [Group(image, tuple(requests)), Group(None, (asked("text", "is it", tokens=4),))]
+    found = {(done.task, done.id): done for done in model.generate(groups)}
+    engine = Engine(*load(tiny_checkpoint, device="cpu"), packed=False)
+    for group in groups:
+        for request in group.requests:
+            prompt = engine.prompt(request.prompt, image=group.image is not None)
+            alone = EngineRequest("x", prompt, max_new_tokens=request.settings.max_new_tokens)
+            (answer,) = engine.generate([EngineGroup((alone,), group.image.open if group.image else None)])
+            done = found.pop((request.task, request.id))
+            assert (done.text, done.tokens, done.finish_reason) == (answer.text, answer.tokens, answer.finish_reason)
+            assert 0 < done.tokens <= request.settings.max_new_tokens
+            assert done.logprob == pytest.approx(answer.logprob, abs=1e-4)
     assert not found
+
+
+def test_a_question_that_the_template_refuses_fails_alone(tiny_checkpoint: Path, image: ImageRef) -> None:
+    model = load_sqllava(str(tiny_checkpoint), **USUAL)
+    requests = (asked("1", "is it red"), asked("2", "what is <image>"), asked("3", "is it"))
+    found = {done.id: done for done in model.generate([Group(image, requests)])}
+    assert [found[key].error is None for key in "123"] == [True, False, True]
+    assert "<image>" in (found["2"].error or "")
+    (alone,) = model.generate([Group(image, (requests[1],))])
+    assert alone == found["2"]
+
+
+def test_what_the_engine_warns_of_is_told_once(
+    tiny_checkpoint: Path, image: ImageRef, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("sqllava.engine.fault", lambda model: "it is made of wood")
+    model = load_sqllava(str(tiny_checkpoint), **USUAL, note=told.append)
+    assert any("it is made of wood" in line for line in told)
+    assert len(set(told)) == len(told)
+    assert model.work().notes == tuple(told)
+    assert not model.work().shared_prefixes
+    before = len(told)
+    for _ in model.generate([Group(image, (asked("1", "is it red"),))]):
+        model.engine.shrink()
+    assert len(told) == before + 1
+    assert "out of memory" in told[-1]
+    assert not logging.getLogger("sqllava.engine").handlers
+    assert capfd.readouterr().err == ""
+
+
+def test_worker_processes_open_the_images(tiny_checkpoint: Path, image: ImageRef, tmp_path: Path) -> None:
+    pickle.loads(pickle.dumps(image.open))().load()
+    pickle.loads(pickle.dumps(ImageRef("x", data=(image.path or tmp_path).read_bytes()).open))().load()
+    images = [image, ImageRef("gone.png", path=tmp_path / "gone.png"), ImageRef("copy.png", path=image.path)]
+    groups = [Group(one, (asked(f"{number}", "is it red"),)) for number, one in enumerate(images)]
+    answers = [
+        sorted(load_sqllava(str(tiny_checkpoint), **USUAL, workers=workers).generate(groups), key=lambda done: done.id)
+        for workers in (0, 2)
+    ]
+    assert answers[0] == answers[1]
+    assert [done.error is None for done in answers[0]] == [True, False, True]
+
+
+def test_workers_are_for_gpus() -> None:
+    assert usual_workers("cpu") == 0
+    assert 0 <= usual_workers("cuda") <= 8
 
 
 def test_identity(tiny_checkpoint: Path) -> None:
@@ -61,11 +125,9 @@ def test_arguments_change_how_it_is_asked(tiny_checkpoint: Path, image: ImageRef
     args = {"template": "v1_sq", "image_aspect_ratio": "crop"}
     changed = load_sqllava(str(tiny_checkpoint), **{**USUAL, "args": args})
     assert changed.identity.details == {"dtype": "float32", **args}
-    group = [Group(image, (Request("q", "is it red"),))]
+    group = [Group(image, (asked("q", "is it red"),))]
     plain = load_sqllava(str(tiny_checkpoint), **USUAL)
-    assert [c.logprob for c in plain.generate(group, Settings())] != [
-        c.logprob for c in changed.generate(group, Settings())
-    ]
+    assert [c.logprob for c in plain.generate(group)] != [c.logprob for c in changed.generate(group)]
 
 
 def test_a_blind_checkpoint_says_so(tmp_path: Path) -> None:
@@ -74,14 +136,14 @@ def test_a_blind_checkpoint_says_so(tmp_path: Path) -> None:
     model = load_sqllava(str(tmp_path), **USUAL)
     assert not model.identity.sees_images
     gone = ImageRef("gone.png", path=tmp_path / "gone.png")  # never opened
-    (done,) = model.generate([Group(gone, (Request("q", "is it red"),))], Settings(max_new_tokens=3))
+    (done,) = model.generate([Group(gone, (asked("q", "is it red"),))])
     assert done.error is None
 
 
 def test_unreadable_images_are_errors_of_their_requests(tiny_checkpoint: Path, tmp_path: Path) -> None:
     model = load_sqllava(str(tiny_checkpoint), **USUAL)
     gone = ImageRef("gone.png", path=tmp_path / "gone.png")
-    (done,) = model.generate([Group(gone, (Request("q", "is it red"),))], Settings(max_new_tokens=3))
+    (done,) = model.generate([Group(gone, (asked("q", "is it red"),))])
     assert done.finish_reason == "error"
     assert "gone.png" in (done.error or "")
 

@@ -18,7 +18,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import sqllava
 from sqllava.conversation import TEMPLATES, Turn
-from sqllava.engine import Engine, ImageQueries, Query
+from sqllava.engine import Engine, Group, Request
 from sqllava.training.build import build
 from sqllava.training.recipe import PretrainedParts
 from sqllava.training.recipe_file import load_recipe, override
@@ -93,8 +93,9 @@ def test_the_language_model_still_knows_what_it_knew(language_model: Path, joine
         torch.testing.assert_close(logits[..., :49152], alone(ids).logits, rtol=0, atol=1e-4)
     assert logits.argmax(dim=-1).max() < 49152
     assert model.lm_head.weight is model.get_input_embeddings().weight
-    questions = [ImageQueries(None, (Query("1", "What is the capital of France?"),))]
-    (answer,) = Engine(model, processor).generate(questions, max_new_tokens=20)
+    engine = Engine(model, processor)
+    request = Request("1", engine.prompt("What is the capital of France?", image=False), 20)
+    (answer,) = engine.generate([Group((request,))])
     assert "Paris" in answer.text
     assert answer.finish_reason == "stop"
 

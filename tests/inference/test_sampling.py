@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sqllava.sampling import Sampling, choose
+from sqllava.inference.sampling import Sampling, choose
 
 PROBS = torch.tensor([0.05, 0.4, 0.1, 0.25, 0.2])
 LOGITS = PROBS.log()[None]
