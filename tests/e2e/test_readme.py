@@ -21,7 +21,8 @@ PROGRAMS = {"sqeval": "sqeval.cli.app", "sqllava": "sqllava.cli.app"}
 
 def commands(page: Path, prompt: str) -> list[str]:
     """Lines of the console blocks that start with `prompt`, without their comments."""
-    blocks = re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    text = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))  # commands over several lines
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line.removeprefix(prompt) for line in lines if line.startswith((prompt + "sqeval ", prompt + "sqllava "))]
 
