@@ -21,7 +21,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
     tasks: tuple[str, ...] = Field(min_length=1)
-    """Names of benchmarks, or ``all`` alone."""
+    """Names of benchmarks, or ``all`` alone: those whose files the data root has."""
     ckpt: str | None = None
     """Folder, packaged name or hub id; for `replay`, the predictions."""
     base: str | None = None

@@ -96,26 +96,41 @@ def evaluate(
         return Outcome(folder.path, run, outcome.metrics, outcome.errors)
 
 
-def require_files(tasks: Sequence[Task], root: DataRoot) -> None:
-    """Raise UserError with everything that the tasks need and `root` lacks, and where it comes from."""
-    lines = [
+def available(names: Sequence[str], root: DataRoot) -> tuple[list[Task], list[str]]:
+    """The tasks of these names, all of whose files `root` must have.
+
+    ``all`` stands for those that it has the files of; the names of the others are returned too. Raises UserError with
+    everything that is missing, and where it comes from.
+    """
+    tasks = parse_tasks(",".join(names))
+    lacking = {task.name: lines for task in tasks if (lines := _missing(task, root))}
+    if tuple(names) == ("all",) and len(lacking) < len(tasks):
+        return [task for task in tasks if task.name not in lacking], list(lacking)
+    if lacking:
+        hint = f"`sqeval data check {root.name}` shows which benchmarks it is ready for"
+        lines = [line for found in lacking.values() for line in found]
+        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines, hint]))
+    return tasks, []
+
+
+def _missing(task: Task, root: DataRoot) -> list[str]:
+    return [
         f"  {task.name}: {wanted.path} (from {wanted.source})"
-        for task in tasks
-        for wanted in task.files
+        for wanted in task.wanted(root)
         if wanted.required and next(root.path.glob(wanted.path), None) is None
     ]
-    if lines:
-        hint = f"`sqeval data check {root.name}` shows which benchmarks it is ready for"
-        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines, hint]))
 
 
 def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]:
     """All samples of all tasks. Scoring needs no images, so that they may be missing."""
-    tasks = parse_tasks(",".join(config.tasks))
     with progress.waiting(f"reading {config.data}"):
         root = resolve_root(config.data)
         if kind == "run":
-            require_files(tasks, root)
+            tasks, left_out = available(config.tasks, root)
+            if left_out:
+                progress.note(f"not in {config.data}, and left out: {', '.join(left_out)}")
+        else:
+            tasks = parse_tasks(",".join(config.tasks))
         return [runner.load(task, root, config.limit, config.seed) for task in tasks]
 
 

@@ -147,7 +147,8 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> Result:
         "counts": counts(records),
         "hashes": plan.hashes,
     }
-    folder.finish(result, task.submission(records))
+    whole = len(records) == len(plan.load.samples)  # servers refuse a part
+    folder.finish(result, task.submission(records) if whole else None)
     return Result(result, [(r.id, r.error) for r in records if r.error is not None][:SHOWN])
 
 

@@ -82,6 +82,10 @@ class Task(ABC):
     results: ClassVar[tuple[tuple[str, str], ...]] = ()
     """The same for official result files, if their answers are final: they are read as `Verbatim`."""
 
+    def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
+        """Those of `files` that matter for what `root` holds: a benchmark of several splits reads the files of one."""
+        return self.files
+
     def require(self) -> None:
         """Raise UserError if scoring needs something that this machine lacks. Called before anything is asked."""
         return
@@ -96,7 +100,10 @@ class Task(ABC):
 
     @abstractmethod
     def gold(self, sample: Sample) -> str:
-        """A response that scores best: what an oracle would say. Used by baselines and by tests."""
+        """A response that scores best: what an oracle would say. Used by baselines and by tests.
+
+        The empty response where the answers are not public.
+        """
 
     @abstractmethod
     def score(self, response: str | None, sample: Sample) -> Score:
@@ -133,5 +140,8 @@ class Task(ABC):
         return None
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes] | None:
-        """File for the benchmark's evaluation server: (suffix such as ``.json``, content), or None."""
+        """File for the benchmark's evaluation server: (suffix such as ``.json``, content), or None.
+
+        Called when all samples were asked: servers refuse a part.
+        """
         return None

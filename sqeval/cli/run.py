@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def command(
     tasks: Annotated[
-        str | None, typer.Option(help="Benchmarks, separated by commas, or `all`. See `sqeval tasks list`.")
+        str | None,
+        typer.Option(help="Benchmarks, separated by commas, or `all` that --data has. See `sqeval tasks list`."),
     ] = None,
     ckpt: Annotated[
         str | None,

@@ -68,7 +68,9 @@ def show(
     console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):
         prompt = "\n".join(plain(line) for line in task.prompt(sample).split("\n"))
-        body = Text.assemble(prompt, ("\n\nscores best: ", "dim"), (plain(task.gold(sample)), "green"))
+        best = plain(task.gold(sample))
+        known = [("\n\nscores best: ", "dim"), (best, "green")] if best else [("\n\nthe answer is not public", "dim")]
+        body = Text.assemble(prompt, *known)
         title = Text(plain(f"{sample.id} · {sample.image.key if sample.image else 'no image'}"))
         console.print(Panel(body, title=title, title_align="left"))
 
