@@ -45,7 +45,7 @@ def counts(java: Java) -> Floats:
 def official_meteor(corpora: list[Floats], java: Java) -> list[list[float]]:
     """The jar's own scores of each corpus: those of its segments, then of all together."""
     lines = [" ||| ".join(["EVAL", *(" ".join(map(str, row)) for row in corpus.tolist())]) for corpus in corpora]
-    program = ["-jar", str(captions_java._jar("meteor/meteor-1.5.jar")), "-", "-", "-stdio", "-l", "en", "-norm"]
+    program = ["-jar", str(captions_java.jar("meteor/meteor-1.5.jar")), "-", "-", "-stdio", "-l", "en", "-norm"]
     values = iter(run_java(java, program, "\n".join(lines) + "\n", timeout=300).split())
     return [[float(next(values)) for _ in range(len(corpus) + 1)] for corpus in corpora]
 
@@ -110,11 +110,11 @@ def test_a_program_that_fails_says_why(java: Java) -> None:
 
 def test_a_missing_jar_is_named() -> None:
     with pytest.raises(UserError, match=r"meteor/meteor-2\.jar is missing; `pip install"):
-        captions_java._jar("meteor/meteor-2.jar")
+        captions_java.jar("meteor/meteor-2.jar")
 
 
 def test_nothing_is_written_beside_the_jars(java: Java) -> None:
-    folder = captions_java._jar("tokenizer/stanford-corenlp-3.4.1.jar").parent
+    folder = captions_java.jar("tokenizer/stanford-corenlp-3.4.1.jar").parent
     before = sorted(folder.iterdir())
     tokenize(["A dog."], java)
     assert sorted(folder.iterdir()) == before
