@@ -144,6 +144,7 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> Result:
         "data_version": plan.load.data_version,
         "primary": task.primary,
         "metrics": metrics,
+        "not_computed": dict(task.not_computed()),
         "counts": counts(records),
         "hashes": plan.hashes,
     }

@@ -90,6 +90,10 @@ class Task(ABC):
         """Raise UserError if scoring needs something that this machine lacks. Called before anything is asked."""
         return
 
+    def not_computed(self) -> Mapping[str, str]:
+        """Metrics that this machine cannot compute, and what each lacks: told with the results, never left silent."""
+        return {}
+
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
         """All samples, in the official order. Raises DataError for missing files and malformed records."""
