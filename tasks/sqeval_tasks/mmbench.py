@@ -200,7 +200,7 @@ def _image(entry: Entry, rows: Mapping[int, Entry], images: dict[str, ImageRef])
 def _sample(index: int, entry: Entry, refs: Mapping[int, ImageRef], public: bool) -> Sample:
     columns = {"l2": "l2-category", "l3": "category", "split": "split"}
     options = _options(entry)
-    reference: dict[str, Any] = {"answer": entry.one_of("answer", LETTERS) if public else None, "options": options}
+    reference: dict[str, Any] = {"answer": entry.one_of("answer", tuple(LETTERS)) if public else None, "options": options}
     return Sample(
         id=str(index),
         image=refs[index],
