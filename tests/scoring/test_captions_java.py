@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from sqeval.errors import UserError
 from sqeval.java import Java, find_java, run_java
 from sqeval.scoring import captions, captions_java
-from sqeval.scoring.captions_java import meteor_counts, tokenize
+from sqeval.scoring.captions_java import METEOR_FIELDS, meteor_counts, tokenize
 from sqeval.stats.metric import Floats
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "captions_synth.json").read_text())
@@ -99,6 +101,36 @@ def test_java_that_hangs_is_ended(java: Java, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(captions_java, "_SECONDS", 0.3)
     with pytest.raises(UserError, match="gave no result in 0 s and was ended"):
         meteor_counts(["a dog"], [["a cat"]], java)
+
+
+def test_a_java_that_is_a_script_cannot_keep_us_waiting(java: Java, tmp_path: Path) -> None:
+    """Its child outlives it and holds our end of the pipes."""
+    wrapper = tmp_path / "java"
+    wrapper.write_text("#!/bin/sh\nsleep 60\n")
+    wrapper.chmod(0o755)
+    began = time.monotonic()
+    with pytest.raises(UserError, match="gave no result in 1 s and was ended"):
+        run_java(Java(wrapper, java.version, "system"), [], "text\n" * 100_000, timeout=1)
+    assert time.monotonic() - began < 50
+
+
+def test_many_captions_are_two_processes_and_the_same_counts(java: Java, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captions, "WORTH_A_PROCESS", 3)
+    asked: list[int] = []
+
+    def counted(said: Sequence[str], known: Sequence[Sequence[str]], java: Java) -> Floats:
+        asked.append(len(said))
+        counts: Floats = np.arange(METEOR_FIELDS) + np.array([[float(text)] for text in said])
+        return counts
+
+    monkeypatch.setattr(captions, "meteor_counts", counted)
+    for many in (4, 5, 9):
+        asked.clear()
+        texts = {str(n): str(n) for n in range(many)}
+        found = captions.caption_scores(texts, {image: ["0"] for image in texts})
+        one = captions.meteor_sums(counted(list(texts), [], java))
+        assert [[row[name] for name in captions.METEOR_SUMS] for row in found.values()] == one.tolist()
+        assert asked[:-1] == [[many], [many - many // 2, many // 2]][many >= 5]
 
 
 def test_a_program_that_fails_says_why(java: Java) -> None:
