@@ -118,6 +118,8 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, level: float) -> T
         raise IncompleteError(f"{len(ours ^ theirs)} of {len(ours | theirs)} sample ids are in one run alone")
     metric = str(base.result["primary"])
     before, after = (_metrics(run, common) for run in (base, candidate))
+    if not len(before[metric].ids):
+        raise UserError("there is no score: the answers are not public")
     unit = per_unit(before, after)
     return TaskComparison(
         base.name,

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sqeval.task import WantedFile
 
 
+NO_SCORE = "no score: the answers are not public"
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """One split and what is read of it."""
@@ -20,11 +23,18 @@ class Split:
     """The first one is the file of its questions: a root that has it has the split."""
     images: str
     """Start of the images' paths under the data root."""
+    public: bool = True
+    """Whether its answers are; else only the evaluation server can score it."""
 
     @property
     def questions(self) -> str:
         """Path of the file of questions."""
         return self.files[0].path
+
+    @property
+    def version(self) -> str:
+        """As a data version: what a reader of the results has to know."""
+        return self.name if self.public else f"{self.name} ({NO_SCORE})"
 
 
 def present(root: DataRoot, splits: Sequence[Split]) -> Split:

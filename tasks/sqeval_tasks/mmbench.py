@@ -14,6 +14,7 @@ from sqeval.data.files import read_tsv, require_unique
 from sqeval.data.images import ImageRef
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
+from sqeval.data.splits import NO_SCORE
 from sqeval.data.xlsx import read_xlsx, write_xlsx
 from sqeval.errors import UserError
 from sqeval.metrics import cells, means
@@ -124,7 +125,9 @@ class MMBench(Task):
         path = self._file(root)
         with path.open("rb") as stream:
             found = MD5.get(hashlib.file_digest(stream, "md5").hexdigest(), ROWS.get(len(samples)))
-        return path.name if found is None else f"{path.name} ({found})"
+        hidden = samples and samples[0].reference["answer"] is None
+        notes = [note for note in (found, NO_SCORE if hidden else None) if note]
+        return f"{path.name} ({'; '.join(notes)})" if notes else path.name
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         """Also the spreadsheets that the server takes and that VLMEvalKit writes."""
@@ -200,7 +203,10 @@ def _image(entry: Entry, rows: Mapping[int, Entry], images: dict[str, ImageRef])
 def _sample(index: int, entry: Entry, refs: Mapping[int, ImageRef], public: bool) -> Sample:
     columns = {"l2": "l2-category", "l3": "category", "split": "split"}
     options = _options(entry)
-    reference: dict[str, Any] = {"answer": entry.one_of("answer", tuple(LETTERS)) if public else None, "options": options}
+    reference: dict[str, Any] = {
+        "answer": entry.one_of("answer", tuple(LETTERS)) if public else None,
+        "options": options,
+    }
     return Sample(
         id=str(index),
         image=refs[index],

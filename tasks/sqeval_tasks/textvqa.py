@@ -21,7 +21,7 @@ from sqeval.task import Sample, Score, Task, WantedFile
 
 SOURCE = "textvqa.org/dataset"
 ANNOTATORS = 10
-VAL, TEST = SPLITS = tuple(
+SPLITS = tuple(
     Split(
         name,
         (
@@ -30,6 +30,7 @@ VAL, TEST = SPLITS = tuple(
             WantedFile(f"textvqa/{images}/*", f"{SOURCE}, {comment}"),
         ),
         f"textvqa/{images}",
+        public=name == "val",
     )
     for name, images, comment in (
         ("val", "train_images", "training and validation images"),
@@ -92,7 +93,7 @@ class TextVQA(Task):
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         split = present(root, SPLITS)
-        return f"{split.name}, {'with' if root.find(split.files[1].path) else 'without'} OCR tokens"
+        return f"{split.version}, {'with' if root.find(split.files[1].path) else 'without'} OCR tokens"
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         """In LLaVA's answer file the number is the image's: its prompt tells the question."""
@@ -123,7 +124,7 @@ def _sample(root: DataRoot, split: Split, entry: Entry, ocr: Mapping[str, list[s
     image, name = image_named(root, split.images, entry, "image_id", ".jpg"), entry.get("image_id", str)
     if ocr is not None and name not in ocr:
         raise entry.error(f"image {name} has no OCR tokens in {split.files[1].path}", "image_id")
-    answers = entry.strings("answers") if split is VAL else None
+    answers = entry.strings("answers") if split.public else None
     if answers is not None and len(answers) != ANNOTATORS:
         raise entry.error(f"expected {ANNOTATORS} answers, found {len(answers)}", "answers")
     return Sample(

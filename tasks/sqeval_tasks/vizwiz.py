@@ -20,7 +20,7 @@ from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score, Task, WantedFile
 
 SOURCE = "vizwiz.org, VQA, annotations"
-VAL, TEST = SPLITS = tuple(
+SPLITS = tuple(
     Split(
         name,
         (
@@ -28,6 +28,7 @@ VAL, TEST = SPLITS = tuple(
             WantedFile(f"vizwiz/{name}/*", f"vizwiz.org, VQA, {name} images"),
         ),
         f"vizwiz/{name}",
+        public=name == "val",
     )
     for name in ("val", "test")
 )
@@ -100,7 +101,7 @@ class VizWiz(Task):
         return [*found, *(ratio_of_sums(name, scored, vizwiz.COUNTS, f) for name, f in MEASURES.items())]
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
-        return present(root, SPLITS).name
+        return present(root, SPLITS).version
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         """The id may also be the image's name without suffix, as in the hub's copy, or LLaVA's number: the position of
@@ -118,7 +119,7 @@ class VizWiz(Task):
 
 def _sample(root: DataRoot, split: Split, entry: Entry) -> Sample:
     image = image_named(root, split.images, entry, "image")
-    known = split is VAL
+    known = split.public
     return Sample(
         id=entry.get("image", str),
         image=image,

@@ -43,8 +43,11 @@ HIDDEN = (
             TEST_IMAGES,
         ),
         "coco/test2015/COCO_test2015_",
+        public=False,
     ),
-    Split("test", (WantedFile(TEST, f"{SOURCE} (for test)"), TEST_IMAGES), "coco/test2015/COCO_test2015_"),
+    Split(
+        "test", (WantedFile(TEST, f"{SOURCE} (for test)"), TEST_IMAGES), "coco/test2015/COCO_test2015_", public=False
+    ),
 )
 SPLITS = (VAL, *HIDDEN)
 
@@ -113,7 +116,7 @@ class VQAv2(Task):
         return means(scored, "accuracy", ["answer_type", "question_type"])
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
-        return present(root, SPLITS).name
+        return present(root, SPLITS).version
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file: the evaluator gives for it the accuracy that these records have.

@@ -140,6 +140,8 @@ def hidden(root: Path) -> list[Sample]:
 def test_the_test_set_has_no_score_and_a_spreadsheet(tmp_path: Path) -> None:
     found = hidden(tmp_path)
     assert EN.gold(found[0]) == ""
+    version = "MMBench_TEST_EN.tsv (no score: the answers are not public)"
+    assert EN.data_version(data_root(tmp_path), found) == version
     records = answered(EN, found, lambda s: None if s.id == "2" else "=B. dog\n")
     assert [(metric.name, len(metric.ids)) for metric in EN.metrics(records)] == [("circular", 0), ("vanilla", 0)]
     suffix, content = EN.submission(records)

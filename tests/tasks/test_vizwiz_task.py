@@ -111,7 +111,7 @@ def test_the_test_split_has_a_submission_and_no_score(tmp_path: Path) -> None:
     root = data_root(tmp_path)
     rows = TASK.samples(root)
     assert [wanted.path for wanted in TASK.wanted(root)] == ["vizwiz/test.json", "vizwiz/test/*"]
-    assert TASK.data_version(root, rows) == "test"
+    assert TASK.data_version(root, rows) == "test (no score: the answers are not public)"
     assert rows[0].cluster == "vizwiz/test/VizWiz_test_00000003.jpg"
     assert TASK.gold(rows[0]) == ""
     records = answered(TASK, rows, lambda sample: "Black." if sample is rows[0] else None)

@@ -157,7 +157,7 @@ def test_a_hidden_split_has_no_score(tmp_path: Path) -> None:
     assert found[0].cluster == "coco/test2015/COCO_test2015_000000000001.jpg"
     assert TASK.prompt(found[0]) == "What?\nAnswer the question using a single word or phrase."
     assert TASK.gold(found[0]) == ""
-    assert TASK.data_version(data_root(tmp_path), found) == "test-dev"
+    assert TASK.data_version(data_root(tmp_path), found) == "test-dev (no score: the answers are not public)"
     records = answered(TASK, found, lambda sample: "Two dogs." if sample is found[0] else None)
     assert [record.parsed for record in records] == ["2 dogs", None]
     assert [(metric.name, len(metric.ids)) for metric in TASK.metrics(records)] == [("accuracy", 0)]
@@ -189,7 +189,7 @@ def test_val_comes_first_and_test_last(tmp_path: Path) -> None:
     root = data_root(tmp_path)
     assert [wanted.path for wanted in TASK.wanted(root)] == [QUESTIONS, ANNOTATIONS, "coco/val2014/COCO_val2014_*"]
     assert len(hidden(tmp_path, HIDDEN, TEST)) == 2
-    assert TASK.data_version(root, []) == "test"
+    assert TASK.data_version(root, []) == "test (no score: the answers are not public)"
     assert [wanted.path for wanted in TASK.wanted(root)] == [TEST, "coco/test2015/COCO_test2015_*"]
     assert server_takes(TASK.submission(answered(TASK, TASK.samples(root), lambda s: "no"))[1], {1000, 1002})
     hidden(tmp_path)
