@@ -122,9 +122,9 @@ def _sections(board: Board) -> Iterator[tuple[Standing, list[Entry]]]:
 
 
 def _cell(entry: Entry, task: str) -> str:
-    if task not in entry.run.tasks:
+    primary = entry.run.tasks[task].primary if task in entry.run.tasks else {"value": None}
+    if primary["value"] is None:
         return NONE
-    primary = entry.run.tasks[task].primary
     return f"{percent(primary['value'])} ±{half_width(primary['ci95'])}"
 
 
