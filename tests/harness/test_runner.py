@@ -56,6 +56,7 @@ def test_a_looking_model_is_right_and_everything_is_on_disk(config: Make, data: 
     metrics = stored(config(), "shades/metrics.json")
     assert metrics == outcome.metrics["shades"]
     assert metrics["counts"] == {"n": 25, "scored": 24, "unparsed": 1, "errored": 0, "truncated": 1}
+    assert metrics["not_computed"] == {"depth": "a ruler is missing"}
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(24 / 25)
     assert metrics["metrics"]["accuracy"]["clusters"] == 9
     assert metrics["metrics"]["accuracy/limit=64"] == {**metrics["metrics"]["accuracy/limit=64"], "value": 1.0, "n": 8}
