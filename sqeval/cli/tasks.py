@@ -79,11 +79,16 @@ def _facts(task: Task) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from sqeval.judged import JudgedTask
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("primary metric", Text(task.primary))
     grid.add_row("generation", Text(_generation(task.settings)))
+    if isinstance(task, JudgedTask):
+        grid.add_row("official judge", Text(task.judge))
+        grid.add_row("judged by", Text(task.protocol))
     for split, size in task.splits.items():
         grid.add_row(f"split {split}", Text(size))
     for wanted in task.files:
