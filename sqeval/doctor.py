@@ -131,12 +131,12 @@ def java() -> Iterator[Check]:
 
 def spice() -> Iterator[Check]:
     """The caption metric whose parser comes with no package; the others are computed without."""
-    from sqeval.scoring.captions_spice import find_spice  # needs numpy, and this module must work without
+    from sqeval.scoring.captions_spice import find_spice, folder  # needs numpy, and this module must work without
 
     try:
         found = find_spice()
     except UserError as error:
-        yield Check("spice", State.OK, "not computed", str(error))
+        yield Check("spice", State.OK, "not computed", f"{error}; jars go to {folder()}")
     else:
         yield Check("spice", State.OK, f"with Java {found.java.version}")
 

@@ -44,18 +44,20 @@ def folder() -> Path:
 
 
 def find_spice() -> Spice:
-    """Raises UserError that says what is missing, all at once, and where it belongs."""
+    """Raises UserError that says what is missing, all at once; without paths, since results keep the message."""
     program = jar("spice/spice-1.0.jar")
     jars = [path for place in (program.parent / "lib", folder()) for path in sorted(place.glob("*.jar"))]
     parser = {name: next((path for path in jars if path.name == name), None) for name in PARSER}
     problems = [f"{name} {_fault(path)}" for name, path in parser.items() if (path is None or not _whole(path))]
     if problems:
-        problems[-1] += " (both are in stanford-corenlp-full-2015-12-09.zip of nlp.stanford.edu)"
+        problems[-1] += (
+            " (both are in stanford-corenlp-full-2015-12-09.zip of nlp.stanford.edu; `sqeval doctor` says where they go)"
+        )
     java, problem = _java(any(map(_has_engine, jars)))
     if problem:
         problems.append(problem)
     if problems or java is None:
-        raise UserError(f"SPICE needs more than comes with the packages: {'; '.join(problems)}. Jars go to {folder()}")
+        raise UserError(f"SPICE needs more than comes with the packages: {'; '.join(problems)}")
     return Spice(java, (program, *jars))
 
 
@@ -100,7 +102,7 @@ def _java(engine: bool) -> tuple[Java | None, str | None]:
 
 
 def _fault(path: Path | None) -> str:
-    return "is missing" if path is None else f"in {path.parent} is not a whole jar"
+    return "is missing" if path is None else "is not a whole jar"
 
 
 def _whole(path: Path) -> bool:
