@@ -37,6 +37,8 @@ class Bench:
     cache: Judgements
     rounds: int = 1
     """How often each response is judged."""
+    anew: bool = False
+    """Whether what records say of an earlier judgement is passed over."""
     stopped: Event = field(default_factory=Event)
     """Set when it is of no use to ask this judge anything more."""
     failures: int = 0
@@ -57,7 +59,7 @@ class Judged:
 def bench(name: str, rounds: int, *, fresh: bool) -> Bench:
     """The judge called `name`, with what it said before unless `fresh`. Raises UserError."""
     judge = judge_from_environment(name)
-    return Bench(judge, Judgements(judge, reuse=not fresh), rounds)
+    return Bench(judge, Judgements(judge, reuse=not fresh), rounds, anew=fresh)
 
 
 def judge_all(task: JudgedTask, samples: Mapping[str, Sample], records: Sequence[Record], by: Bench | None) -> Judged:
@@ -101,7 +103,7 @@ def _standing(task: JudgedTask, sample: Sample, record: Record, by: Bench | None
     if by is None:
         return found
     same = (found["judge"], len(found["rounds"])) == (by.judge.name, by.rounds)
-    return found if same and found["error"] is None else None
+    return found if same and found["error"] is None and not by.anew else None
 
 
 def _judgement(task: JudgedTask, sample: Sample, response: str, by: Bench) -> Judgement:

@@ -67,7 +67,7 @@ def test_nobody_is_there(pauses: list[float]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
-        with pytest.raises(JudgeError, match="no answer .*refused") as caught:
+        with pytest.raises(JudgeError, match=r"no answer .*refused") as caught:
             Judge("gpt", url).ask(INQUIRY)
     assert caught.value.fatal
     assert len(pauses) == ATTEMPTS - 1
