@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 
 from sqeval.data.root import resolve_root
 from sqeval.errors import DataError
+from sqeval.judged import JudgedTask
 from sqeval.task import Task
 from sqeval_tasks.gqa import GQA
+from sqeval_tasks.llava_wild import LLaVAWild
+from sqeval_tasks.mmvet import MMVet
 from sqeval_tasks.pope import POPE
 from sqeval_tasks.scienceqa import ScienceQA
 from sqeval_tasks.textvqa import TextVQA
@@ -68,13 +72,26 @@ WRITTEN: dict[str, dict[str, Any]] = {
         },
         "textvqa/TextVQA_Rosetta_OCR_v0.2_val.json": {"data": [{"image_id": "i", "ocr_tokens": ["a", "b"]}]},
     },
+    "mmvet": {
+        "mmvet/mm-vet.json": {
+            f"v1_{i}": {"imagename": f"{i}.png", "question": "?", "answer": "a<AND>b", "capability": ["rec", "gen"]}
+            for i in range(2)
+        }
+    },
+    "llava_wild": {
+        "llava-bench-in-the-wild/questions.jsonl": [
+            {"question_id": i, "image": "1.jpg", "text": "?", "category": "conv"} for i in range(2)
+        ],
+        "llava-bench-in-the-wild/context.jsonl": [{"image": "1.jpg", "caption": ["a", "b"]}],
+        "llava-bench-in-the-wild/answers_gpt4.jsonl": [{"question_id": i, "text": "a"} for i in range(2)],
+    },
     "gqa_attention": {
         f"gqa/testdev_balanced_{name}.json": json.loads((GOLDEN / f"gqa_toy_{name}.json").read_text())
         for name in ("questions", "attentions", "sceneGraphs")
     },
 }
 """Files that the mini suite does not have."""
-TASKS: list[Task] = [VQAv2(), GQA(), ScienceQA(), POPE(), VizWiz(), TextVQA()]
+TASKS: list[Task] = [VQAv2(), GQA(), ScienceQA(), POPE(), VizWiz(), TextVQA(), MMVet(), LLaVAWild()]
 Place = tuple[Any, Any]
 """A container and the key or position of a value in it."""
 
@@ -103,7 +120,7 @@ def official(task: str) -> dict[str, Any]:
 
 def write(root: Path, task: str, files: dict[str, Any]) -> None:
     for name, value in files.items():
-        if task == "pope" and isinstance(value, list):
+        if (task == "pope" or name.endswith(".jsonl")) and isinstance(value, list):
             write_lines(root, name, value)
         else:
             write_json(root, name, value)
@@ -119,7 +136,10 @@ def use(task: Task, root: Path) -> None:
     """Everything that a run does with the data, but for opening images."""
     samples = task.samples(data_root(root))
     for answer in (task.gold, task.prompt, lambda sample: ""):
-        if samples:
+        if isinstance(task, JudgedTask):
+            for sample in samples:
+                json.dumps(asdict(task.inquire(answer(sample), sample, []))).encode()
+        elif samples:
             task.metrics(answered(task, samples, answer))
 
 
