@@ -51,7 +51,7 @@ def find_spice() -> Spice:
     problems = [f"{name} {_fault(path)}" for name, path in parser.items() if (path is None or not _whole(path))]
     if problems:
         problems[-1] += (
-            " (both are in stanford-corenlp-full-2015-12-09.zip of nlp.stanford.edu; `sqeval doctor` says where they go)"
+            " (both are in stanford-corenlp-full-2015-12-09.zip of nlp.stanford.edu; `sqeval doctor` tells where to)"
         )
     java, problem = _java(any(map(_has_engine, jars)))
     if problem:
