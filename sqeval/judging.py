@@ -51,7 +51,7 @@ class Judged:
 
     records: Sequence[Record]
     judge: dict[str, Any] | None
-    """As it stands in metrics.json; None if some response is not judged."""
+    """As it stands in metrics.json; None if some response is not judged, or there is none."""
     waits: str | None
     """Why not, and how to go on."""
 
@@ -78,8 +78,8 @@ def judge_all(task: JudgedTask, samples: Mapping[str, Sample], records: Sequence
     judges = {(j["judge"], version, len(j["rounds"])) for j in found for version in j["versions"]}
     if len(judges) > 1:
         return Judged(done, None, _mixed(task, judges))
-    name, version, rounds = next(iter(judges), (None, None, 0))
-    return Judged(done, {"name": name, "version": version, "rounds": rounds}, None)
+    told = [{"name": name, "version": version, "rounds": rounds} for name, version, rounds in judges]
+    return Judged(done, told[0] if told else None, None)
 
 
 def _record(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) -> Record:

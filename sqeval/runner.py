@@ -144,11 +144,13 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench 
     A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged.
     """
     task, judge = plan.load.task, None
+    whole = len(records) == len(plan.load.samples)  # servers refuse a part
     if isinstance(task, JudgedTask):
         judged = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by)
         records, judge = judged.records, judged.judge
         if judged.waits is not None:
             folder.replace(records)
+            folder.submit(task.submission(records) if whole else None)  # the benchmark's own judge may take it
             return Result(task.name, None, _errors(records), judged.waits)
     extra = task.corpus_scores(records, plan.load.samples)
     if extra is not None:
@@ -168,7 +170,6 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench 
         "judge": judge,
         "hashes": plan.hashes,
     }
-    whole = len(records) == len(plan.load.samples)  # servers refuse a part
     folder.finish(result, task.submission(records) if whole else None)
     return Result(task.name, result, _errors(records))
 

@@ -23,6 +23,7 @@ from sqeval.judge import Reply
 from sqeval.judgements import Judgements
 from sqeval.leaderboard import boards
 from sqeval.model import Completion, Group, Identity
+from sqeval.report.leaderboard import title
 from sqeval.runs import find_runs, load_run
 
 GRADES = {"What is x": "0.5", "What is sold": "1.0", "Why": "0.3", "Where": "0.0"}
@@ -116,6 +117,8 @@ def test_without_a_judge_responses_wait_and_are_judged_later(config: Make, court
     assert not (config().folder / "mmvet" / "metrics.json").exists()
     assert (status(config()), outcome.metrics) == ("running", {})
     assert [line["scores"] for line in lines(config())] == [{}] * 4
+    submission = json.loads((config().folder / "mmvet" / "submission.json").read_bytes())
+    assert submission["v1_1"] == "about What is sold?"
     assert not court.asked
     again = Speaker()
     assert not evaluate(config(judge="gpt-4"), model=again).waits
@@ -231,7 +234,9 @@ def test_a_folder_takes_no_second_judge_and_scoring_makes_another_folder(config:
     [task] = compare_runs(ours, theirs, Rules()).tasks
     assert (task.verdict.value, task.difference) == ("incomparable", None)
     assert "judge (gpt-4 as judge-0613, rounds: 1 and gpt-5 as judge-2, rounds: 1)" in task.reasons[0]
-    assert len(boards(find_runs(config().folder.parent).runs)) == 2
+    found = boards(find_runs(config().folder.parent).runs)
+    assert len({title(board, found) for board in found}) == 2
+    assert any("name gpt-5 rounds 1 version judge-2" in title(board, found) for board in found)
 
 
 def test_a_judge_that_changes_under_way_gives_no_score(config: Make, court: Court) -> None:
