@@ -168,8 +168,9 @@ def _why(task: JudgedTask, waiting: Sequence[Record], total: int, by: Bench | No
         )
     failed = [record for record in waiting if record.judgement is not None]
     first = "; ".join(f"{record.id}: {record.judgement['error']}" for record in failed[:_SHOWN] if record.judgement)
+    why = f"{len(failed):,} failed: {first}" if failed else "since the judge had failed before"
     return (
-        f"{task.name}: {len(waiting):,} of {total:,} responses are not judged, {len(failed):,} failed: {first}; "
+        f"{task.name}: {len(waiting):,} of {total:,} responses are not judged, {why}; "
         f"the judge is {by.judge.name} at {by.judge.url}; what there is is kept, and the same command goes on"
     )
 

@@ -175,8 +175,9 @@ def test_a_judge_that_fails_for_all_is_not_asked_for_ever(
     court.replying = lambda question, number: trouble
     monkeypatch.setattr("sqeval.judging.WORKERS", 1)
     monkeypatch.setattr("sqeval.judging.PATIENCE", 2)
-    outcome = evaluate(config(judge="gpt-4"), model=Speaker())
+    outcome = evaluate(config(tasks=("mmvet", "llava_wild"), judge="gpt-4"), model=Speaker())
     tried = 1 if trouble[0] == 401 else 2
+    assert "4 of 4 responses are not judged, since the judge had failed before" in outcome.waits["llava_wild"]
     assert f"4 of 4 responses are not judged, {tried} failed: v1_0: HTTP {trouble[0]}" in outcome.waits["mmvet"]
 
 
