@@ -11,6 +11,8 @@ from contextlib import ExitStack
 
 from sqeval import runner
 from sqeval.errors import IncompleteError
+from sqeval.judged import JudgedTask
+from sqeval.judging import Bench
 from sqeval.model import Completion, Fitted, Model
 from sqeval.planner import groups
 from sqeval.progress import Bar, Progress
@@ -21,8 +23,17 @@ from sqeval.throughput import Meter
 Results = Generator[Result, None, None]
 
 
-def ask(plans: Sequence[Plan], model: Model, folder: RunFolder, progress: Progress, meter: Meter) -> Results:
+def ask(
+    plans: Sequence[Plan],
+    model: Model,
+    folder: RunFolder,
+    progress: Progress,
+    meter: Meter,
+    by: Bench | None = None,
+) -> Results:
     """Ask, score and write everything; gives each task when it is finished.
+
+    Tasks that are judged come last, `by` whom it may be: the model does not wait for the judge.
 
     Raises IncompleteError if the model leaves a question unanswered, answers one twice, or answers one that was not
     asked; what it answered before is kept.
@@ -34,10 +45,10 @@ def ask(plans: Sequence[Plan], model: Model, folder: RunFolder, progress: Progre
         bars = stack.enter_context(progress.tasks({p.name: (len(p.questions), len(p.kept)) for p in plans}))
         tasks: dict[str, OpenTask] = {}
         for plan in plans:
-            tasks[plan.name] = OpenTask(plan, folder.task(plan.name), bars[plan.name])
+            tasks[plan.name] = OpenTask(plan, folder.task(plan.name), bars[plan.name], by)
             stack.callback(tasks[plan.name].close)
         for task in tasks.values():
-            if not task.waiting:
+            if not task.waiting and not task.judged:
                 yield task.finish()
         asked = groups((task.plan.load.task, task.waiting.values()) for task in tasks.values())
         stack.enter_context(meter.running())
@@ -47,8 +58,12 @@ def ask(plans: Sequence[Plan], model: Model, folder: RunFolder, progress: Progre
             task = tasks[answer.task]
             task.take(answer, model)
             meter.questions += 1
-            if not task.waiting:
+            if not task.waiting and not task.judged:
                 with meter.paused():
+                    yield task.finish()
+        with meter.paused():
+            for task in tasks.values():
+                if not task.waiting and task.judged:
                     yield task.finish()
     unanswered = [_unanswered(task, model) for task in tasks.values() if task.waiting]
     if unanswered:
@@ -58,8 +73,9 @@ def ask(plans: Sequence[Plan], model: Model, folder: RunFolder, progress: Progre
 class OpenTask:
     """A task of which not all is on disk yet."""
 
-    def __init__(self, plan: Plan, folder: TaskFolder, bar: Bar) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, folder: TaskFolder, bar: Bar, by: Bench | None) -> None:
+        self.plan, self._by = plan, by
+        self.judged = isinstance(plan.load.task, JudgedTask)
         self.waiting = {q.sample.id: q for q in plan.questions if q.sample.id not in plan.kept}
         """Questions without an answer, by id."""
         self._folder, self._bar = folder, bar
@@ -86,7 +102,8 @@ class OpenTask:
         """Metrics of all answers."""
         self.close()
         self._bar.scoring()
-        result = runner.finish(self.plan, [self._records[q.sample.id] for q in self.plan.questions], self._folder)
+        records = [self._records[question.sample.id] for question in self.plan.questions]
+        result = runner.finish(self.plan, records, self._folder, self._by)
         self._bar.finish()
         return result
 

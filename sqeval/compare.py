@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqeval.changes import Cell, Flips, cells, flips, per_unit
 from sqeval.data.collection import paused
@@ -118,6 +119,8 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, level: float) -> T
         raise IncompleteError(f"{len(ours ^ theirs)} of {len(ours | theirs)} sample ids are in one run alone")
     metric = str(base.result["primary"])
     before, after = (_metrics(run, common) for run in (base, candidate))
+    if not len(before[metric].ids):
+        raise UserError("there is no score: the answers are not public")
     unit = per_unit(before, after)
     return TaskComparison(
         base.name,
@@ -137,10 +140,18 @@ def _differing(base: TaskRun, candidate: TaskRun) -> list[str]:
         ours, theirs = base.result[field], candidate.result[field]
         if ours != theirs:
             reasons.append(f"task {field} ({ours} and {theirs})")
+    ours, theirs = (run.result.get("judge") or {} for run in (base, candidate))
+    if ours != theirs:
+        reasons.append(f"judge ({_judge_of(ours)} and {_judge_of(theirs)}): scores by different judges are not mixed")
     for name in sorted((set(base.hashes) | set(candidate.hashes)) - OWN_HASHES):
         if base.hashes.get(name) != candidate.hashes.get(name):
             reasons.append(f"{name} hash")
     return reasons
+
+
+def _judge_of(judge: Mapping[str, Any]) -> str:
+    """``gpt-4 as gpt-4-0613, 3 rounds``."""
+    return f"{judge.get('name')} as {judge.get('version')}, rounds: {judge.get('rounds')}" if judge else "none"
 
 
 def _metrics(run: TaskRun, ids: set[str]) -> dict[str, Metric]:

@@ -21,7 +21,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
     tasks: tuple[str, ...] = Field(min_length=1)
-    """Names of benchmarks, or ``all`` alone."""
+    """Names of benchmarks, or ``all`` alone: those whose files the data root has."""
     ckpt: str | None = None
     """Folder, packaged name or hub id; for `replay`, the predictions."""
     base: str | None = None
@@ -51,6 +51,10 @@ class RunConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ..."""
+    judge: str | None = Field(default=None, min_length=1)
+    """Model that judges the responses of judged tasks; None: they are kept, and wait for a judge."""
+    judge_rounds: int = Field(default=1, ge=1)
+    """How often each response is judged."""
     max_errors: int = Field(default=0, ge=0)
     """Errored samples, over all tasks, that still count as success."""
 

@@ -129,6 +129,18 @@ def java() -> Iterator[Check]:
         yield Check("java", State.OK, f"{found.version} ({found.source}), {found.path}")
 
 
+def spice() -> Iterator[Check]:
+    """The caption metric whose parser comes with no package; the others are computed without."""
+    from sqeval.scoring.captions_spice import find_spice, folder  # needs numpy, and this module must work without
+
+    try:
+        found = find_spice()
+    except UserError as error:
+        yield Check("spice", State.OK, "not computed", f"{error}; jars go to {folder()}")
+    else:
+        yield Check("spice", State.OK, f"with Java {found.java.version}")
+
+
 def tasks() -> Iterator[Check]:
     from sqeval.registry import get_task, task_names  # needs numpy, and this module must work without
 
@@ -168,7 +180,7 @@ def folders() -> Iterator[Check]:
 
 
 CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (
-    python, packages, torch, torchvision, transformers, java, tasks, mini, hub, folders,
+    python, packages, torch, torchvision, transformers, java, spice, tasks, mini, hub, folders,
 )  # fmt: skip
 _FALSE = ("", "0", "false", "no", "off")
 

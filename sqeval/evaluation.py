@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqeval import asking, runfile, runner
 from sqeval.data.root import resolve_root
 from sqeval.errors import UserError
+from sqeval.judged import JudgedTask
+from sqeval.judging import Bench, bench
 from sqeval.models.loading import load_model, model_kind
 from sqeval.models.replay import Replay
 from sqeval.progress import Progress, Silent
@@ -39,6 +41,8 @@ class Outcome:
     """Id and message of the first errored samples by task."""
     untouched: bool = False
     """Everything was there already; nothing was asked or written."""
+    waits: Mapping[str, str] = field(default_factory=dict)
+    """Why a task has no metrics, and how to go on, by task: its responses are not judged."""
 
     @property
     def errored(self) -> int:
@@ -62,14 +66,15 @@ def evaluate(
     command: recorded as it is.
     kind: ``run``, or ``score`` for answers that exist already, which needs no images.
 
-    Tasks that the folder has of earlier calls stay. Errored samples do not raise: look at `Outcome.errored`. Raises
-    UserError for bad input and for a folder of another configuration, IncompleteError if the model leaves questions
-    unanswered.
+    Tasks that the folder has of earlier calls stay. Errored samples and responses that are not judged do not raise:
+    look at `Outcome.errored` and `Outcome.waits`. Raises UserError for bad input and for a folder of another
+    configuration, IncompleteError if the model leaves questions unanswered.
     """
     progress = progress or Silent()
     config = config.model_copy(update={"model": model.identity.kind if model else model_kind(config)})
     loads = _read(config, kind, progress)
     config = config.model_copy(update={"tasks": tuple(load.task.name for load in loads)})
+    by = _bench(config, loads, fresh, progress)
     told: dict[str, Any] = {"kind": kind, "config": config.to_json()}
     told["data"] = {load.task.name: load.data_hash for load in loads}
     with opened(config.folder) as folder:
@@ -86,59 +91,94 @@ def evaluate(
                 model.fit(load.task, load.asked)  # before anything is written: a bad file leaves no run folder behind
         if fresh:
             folder.clear()
-        plans = [runner.plan(load, model, folder.task(load.task.name)) for load in loads]
+        plans = [runner.plan(load, model, folder.task(load.task.name), by) for load in loads]
         finished = {plan.name: plan.finished for plan in plans if plan.finished is not None}
         if before is not None and before["status"] == "complete" and len(finished) == len(plans):
             return Outcome(folder.path, before, finished, {}, untouched=True)
-        outcome = _carry_out(plans, model, folder, runfile.begin(told, before, command), progress)
+        outcome = _carry_out(plans, model, folder, runfile.begin(told, before, command), progress, by)
         run = runfile.end(dict(outcome.run), time.monotonic() - began)
         folder.write(run)
-        return Outcome(folder.path, run, outcome.metrics, outcome.errors)
+        return replace(outcome, run=run)
 
 
-def require_files(tasks: Sequence[Task], root: DataRoot) -> None:
-    """Raise UserError with everything that the tasks need and `root` lacks, and where it comes from."""
-    lines = [
+def available(names: Sequence[str], root: DataRoot) -> tuple[list[Task], list[str]]:
+    """The tasks of these names, all of whose files `root` must have.
+
+    ``all`` stands for those that it has the files of; the names of the others are returned too. Raises UserError with
+    everything that is missing, and where it comes from.
+    """
+    tasks = parse_tasks(",".join(names))
+    lacking = {task.name: lines for task in tasks if (lines := _missing(task, root))}
+    if tuple(names) == ("all",) and len(lacking) < len(tasks):
+        return [task for task in tasks if task.name not in lacking], list(lacking)
+    if lacking:
+        hint = f"`sqeval data check {root.name}` shows which benchmarks it is ready for"
+        lines = [line for found in lacking.values() for line in found]
+        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines, hint]))
+    return tasks, []
+
+
+def _missing(task: Task, root: DataRoot) -> list[str]:
+    return [
         f"  {task.name}: {wanted.path} (from {wanted.source})"
-        for task in tasks
-        for wanted in task.files
+        for wanted in task.wanted(root)
         if wanted.required and next(root.path.glob(wanted.path), None) is None
     ]
-    if lines:
-        hint = f"`sqeval data check {root.name}` shows which benchmarks it is ready for"
-        raise UserError("\n".join([f"--data {root.name} lacks files:", *lines, hint]))
 
 
 def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]:
     """All samples of all tasks. Scoring needs no images, so that they may be missing."""
-    tasks = parse_tasks(",".join(config.tasks))
     with progress.waiting(f"reading {config.data}"):
         root = resolve_root(config.data)
         if kind == "run":
-            require_files(tasks, root)
+            tasks, left_out = available(config.tasks, root)
+            if left_out:
+                progress.note(f"not in {config.data}, and left out: {', '.join(left_out)}")
+        else:
+            tasks = parse_tasks(",".join(config.tasks))
         return [runner.load(task, root, config.limit, config.seed) for task in tasks]
 
 
+def _bench(config: RunConfig, loads: Sequence[runner.Load], fresh: bool, progress: Progress) -> Bench | None:
+    """The judge that `config` names, if there is anything to judge. Raises UserError."""
+    if config.judge is None:
+        return None
+    if not any(isinstance(load.task, JudgedTask) for load in loads):
+        progress.note(f"--judge {config.judge}: none of these tasks is judged")
+        return None
+    return bench(config.judge, config.judge_rounds, fresh=fresh)
+
+
 def _carry_out(
-    plans: Sequence[runner.Plan], model: Model, folder: RunFolder, run: dict[str, Any], progress: Progress
+    plans: Sequence[runner.Plan],
+    model: Model,
+    folder: RunFolder,
+    run: dict[str, Any],
+    progress: Progress,
+    by: Bench | None,
 ) -> Outcome:
     """Ask what is open; run.json tells after each finished task what is known."""
     metrics = {plan.name: plan.finished for plan in plans if plan.finished is not None}
     errors: dict[str, Sequence[tuple[str, str]]] = {}
+    waits: dict[str, str] = {}
     for known in metrics.values():
         run = runfile.with_task(run, known)
     folder.write(run)
     todo = [plan for plan in plans if plan.finished is None]
     meter = Meter(model)
-    with closing(asking.ask(todo, model, folder, progress, meter)) as results:
+    with closing(asking.ask(todo, model, folder, progress, meter, by)) as results:
         for result in results:
-            name = result.metrics["task"]
-            metrics[name], errors[name] = result.metrics, result.errors
-            run = runfile.with_task(run, result.metrics)
+            errors[result.task] = result.errors
+            if result.metrics is None:
+                waits[result.task] = str(result.waits)
+                run = runfile.without_task(run, result.task)
+            else:
+                metrics[result.task] = result.metrics
+                run = runfile.with_task(run, result.metrics)
             folder.write(run)
     throughput = meter.throughput()
     if throughput is not None:
         run = {**run, "throughput": throughput}
         progress.note(sentence(throughput))
-    ordered = {plan.name: metrics[plan.name] for plan in plans}
-    return Outcome(folder.path, run, ordered, errors)
+    ordered = {plan.name: metrics[plan.name] for plan in plans if plan.name in metrics}
+    return Outcome(folder.path, run, ordered, errors, waits=waits)

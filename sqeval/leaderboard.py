@@ -38,8 +38,8 @@ class Board:
 
     data: str
     """The data root as it was typed."""
-    hashes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Data hash and version of each task."""
+    hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Data hash, version and judge of each task."""
     entries: list[Entry] = field(default_factory=list)
     """Ranked ones first, the best first; then partial ones, then floors."""
 
@@ -52,12 +52,13 @@ class Board:
 def boards(runs: Iterable[Run]) -> list[Board]:
     """Group runs by data and rank them.
 
-    Two runs share a table if every task that both did read the same files in the same version. Runs without a task
+    Two runs share a table if every task that both did read the same files in the same version, and was scored by the
+    same judge if it needs one. Runs without a task
     in common share one if their data root has the same name.
     """
     found: list[Board] = []
     for run in sorted(runs, key=lambda run: (run.data, -len(run.tasks), run.name)):
-        keys = {name: (str(task.hashes.get("data")), str(task.result["version"])) for name, task in run.tasks.items()}
+        keys = {name: _key(task) for name, task in run.tasks.items()}
         board = next((board for board in found if _fits(board, run, keys)), None)
         if board is None:
             board = Board(run.data)
@@ -73,7 +74,12 @@ def score(task: TaskRun) -> float | None:
     return value
 
 
-def _fits(board: Board, run: Run, keys: dict[str, tuple[str, str]]) -> bool:
+def _key(task: TaskRun) -> tuple[str, ...]:
+    judge = task.result.get("judge") or {}
+    return str(task.hashes.get("data")), str(task.result["version"]), *(f"{k} {v}" for k, v in sorted(judge.items()))
+
+
+def _fits(board: Board, run: Run, keys: dict[str, tuple[str, ...]]) -> bool:
     shared = keys.keys() & board.hashes.keys()
     return all(keys[name] == board.hashes[name] for name in shared) and (bool(shared) or board.data == run.data)
 

@@ -7,7 +7,7 @@ and `id` say which question a completion belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -78,6 +78,8 @@ class Completion:
     logprob: float | None = None
     """Sum of the generated tokens' natural-log probabilities, if the model gives them."""
     error: str | None = None
+    judgement: Mapping[str, Any] | None = None
+    """What a judge said of it, where the answer comes from a run that was judged."""
 
 
 @dataclass(frozen=True, slots=True)

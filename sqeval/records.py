@@ -33,14 +33,21 @@ class Record:
     """SHA-256 of all that determines the answer; a resumed run keeps records whose hash still matches."""
     verbatim: bool = False
     """Whether the response is a final answer from an official result file, which is compared as it is."""
+    judgement: Mapping[str, Any] | None = None
+    """What a judge said of the response: judge, versions, key, rounds of replies, error; None if none was asked."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no answer, or no judgement of it that can be read."""
+        return self.error if self.judgement is None or self.error is not None else self.judgement["error"]
 
     @property
     def errored(self) -> bool:
-        return self.error is not None
+        return self.failure is not None
 
     @property
     def unparsed(self) -> bool:
-        return self.error is None and self.parsed is None
+        return not self.errored and self.parsed is None
 
     @property
     def truncated(self) -> bool:

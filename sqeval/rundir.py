@@ -101,12 +101,17 @@ class TaskFolder:
         finally:
             appender.close()
 
+    def submit(self, submission: tuple[str, bytes] | None) -> None:
+        """Write the submission, if any."""
+        if submission is not None:
+            suffix, content = submission
+            with _explained(self.path):
+                atomic.write_bytes(self.path / f"{SUBMISSION}{suffix}", content)
+
     def finish(self, metrics: Mapping[str, Any], submission: tuple[str, bytes] | None) -> None:
         """Write the submission, if any, then metrics.json."""
+        self.submit(submission)
         with _explained(self.path):
-            if submission is not None:
-                suffix, content = submission
-                atomic.write_bytes(self.path / f"{SUBMISSION}{suffix}", content)
             atomic.write_text(self.path / METRICS, to_json(metrics))
 
 

@@ -14,6 +14,9 @@ SCHEMA = 1
 SAME = ("model", "model_args", "limit", "seed")
 """Settings that change answers by themselves; what `dtype` and `device` come to stands in the identity's details."""
 
+JUDGE = ("judge", "judge_rounds")
+"""Settings that change scores; a run may be given a judge later, but no second one."""
+
 Json = dict[str, Any]
 
 
@@ -21,6 +24,8 @@ def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
     """run.json as the run starts or goes on; a run that goes on keeps the tasks that it had."""
     config = dict(told["config"])
     earlier: Json = before or {}
+    if config["judge"] is None:  # what an earlier call had judged stays judged
+        config.update({key: earlier["config"][key] for key in JUDGE if key in earlier.get("config", {})})
     config["tasks"] = list(dict.fromkeys([*earlier.get("config", {}).get("tasks", []), *config["tasks"]]))
     timing = earlier.get("timing", {})
     return {
@@ -54,6 +59,11 @@ def with_task(run: Json, metrics: Mapping[str, Any]) -> Json:
     return {**run, "tasks": {name: tasks[name] for name in run["config"]["tasks"] if name in tasks}}
 
 
+def without_task(run: Json, name: str) -> Json:
+    """`run` without the summary of a task that is not finished any more."""
+    return {**run, "tasks": {other: summary for other, summary in run["tasks"].items() if other != name}}
+
+
 def end(run: Json, seconds: float) -> Json:
     """`run` after all tasks of this command; complete once every task that was ever asked for is."""
     complete = set(run["config"]["tasks"]) <= set(run["tasks"])
@@ -79,6 +89,8 @@ def require_same(before: Json | None, told: Mapping[str, Any], folder: Path) -> 
 def _differ(before: Json, told: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     yield from _unequal([("kind", before["kind"], told["kind"])])
     yield from _unequal([(key, before["config"][key], told["config"][key]) for key in SAME])
+    if before["config"].get("judge") is not None and told["config"]["judge"] is not None:
+        yield from _unequal([(key, before["config"][key], told["config"][key]) for key in JUDGE])
     for task, here in told["data"].items():
         if before["data"].get(task, here) != here:
             there, name = before["config"]["data"], told["config"]["data"]

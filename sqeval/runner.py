@@ -9,6 +9,8 @@ from typing import Any
 from sqeval.data.collection import paused
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, UserError
+from sqeval.judged import JudgedTask
+from sqeval.judging import Bench, judge_all
 from sqeval.model import Completion, Model, Verbatim
 from sqeval.models.replay import completion
 from sqeval.planner import Question, prompts_hash, questions, select
@@ -55,12 +57,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished task."""
+    """A task whose last answer is in."""
 
-    metrics: dict[str, Any]
-    """Content of metrics.json."""
+    task: str
+    metrics: dict[str, Any] | None
+    """Content of metrics.json; None if the task is not finished."""
     errors: Sequence[tuple[str, str]]
     """Id and message of the first errored samples."""
+    waits: str | None = None
+    """Why it is not finished, and how to go on."""
 
 
 @paused()
@@ -83,13 +88,16 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
 
 
 @paused()
-def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
-    """Compare what is to be asked with what `folder` holds. Reads only. Raises DataError for a damaged folder."""
+def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) -> Plan:
+    """Compare what is to be asked with what `folder` holds. Reads only. Raises DataError for a damaged folder.
+
+    A task with judgements that could not be read is not finished if there is a judge to ask again.
+    """
     task, who = load.task, model.identity
     asked = questions(task, load.asked, who)
     records, _ = folder.records()
     hashes = {question.sample.id: question.hash for question in asked}
-    kept = {r.id: completion(task.name, r) for r in records if not r.errored and hashes.get(r.id) == r.request_hash}
+    kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
         "prompts": prompts_hash(task, load.samples),
@@ -97,7 +105,8 @@ def plan(load: Load, model: Model, folder: TaskFolder) -> Plan:
         "checkpoint": who.checkpoint_hash,
     }
     metrics = folder.metrics()
-    finished = metrics if metrics and metrics["hashes"] == wanted and len(kept) == len(asked) else None
+    whole = len(kept) == len(asked) and not (by and any(a.judgement and a.judgement["error"] for a in kept.values()))
+    finished = metrics if metrics and metrics["hashes"] == wanted and whole else None
     return Plan(load, asked, kept, wanted, finished)
 
 
@@ -124,13 +133,25 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         error=None if answer.error is None else _storable(answer.error) or "unknown error",
         request_hash=question.hash,
         verbatim=verbatim,
+        judgement=answer.judgement if response is not None and isinstance(task, JudgedTask) else None,
     )
 
 
 @paused()
-def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> Result:
-    """Compute the metrics of all of the task's records, in the order of its questions, and complete its folder."""
-    task = plan.load.task
+def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench | None = None) -> Result:
+    """Compute the metrics of all of the task's records, in the order of its questions, and complete its folder.
+
+    A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged.
+    """
+    task, judge = plan.load.task, None
+    whole = len(records) == len(plan.load.samples)  # servers refuse a part
+    if isinstance(task, JudgedTask):
+        judged = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by)
+        records, judge = judged.records, judged.judge
+        if judged.waits is not None:
+            folder.replace(records)
+            folder.submit(task.submission(records) if whole else None)  # the benchmark's own judge may take it
+            return Result(task.name, None, _errors(records), judged.waits)
     extra = task.corpus_scores(records, plan.load.samples)
     if extra is not None:
         records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]
@@ -144,11 +165,13 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder) -> Result:
         "data_version": plan.load.data_version,
         "primary": task.primary,
         "metrics": metrics,
+        "not_computed": dict(task.not_computed()),
         "counts": counts(records),
+        "judge": judge,
         "hashes": plan.hashes,
     }
-    folder.finish(result, task.submission(records))
-    return Result(result, [(r.id, r.error) for r in records if r.error is not None][:SHOWN])
+    folder.finish(result, task.submission(records) if whole else None)
+    return Result(task.name, result, _errors(records))
 
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
@@ -160,6 +183,10 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
         "errored": sum(r.errored for r in records),
         "truncated": sum(r.truncated for r in records),
     }
+
+
+def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:
+    return [(r.id, r.failure) for r in records if r.failure is not None][:SHOWN]
 
 
 def _storable(text: str) -> str:

@@ -31,7 +31,7 @@ def pack(records: Sequence[Record]) -> bytes:
     writer.writerow([*FIXED, *(SCORE + name for name in scores), *(TAG + name for name in tags)])
     for record in sorted(records, key=lambda record: record.id):
         reference = json.dumps(record.reference, sort_keys=True, separators=(",", ":"))  # some metrics need it
-        fixed = [record.id, record.cluster, record.parsed, reference, record.finish_reason, record.error]
+        fixed = [record.id, record.cluster, record.parsed, reference, record.finish_reason, record.failure]
         numbers = [repr(float(record.scores[name])) if name in record.scores else None for name in scores]
         cells = [record.tags.get(name) for name in tags]
         writer.writerow([_cell(value) for value in (*fixed, *numbers, *cells)])

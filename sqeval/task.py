@@ -82,9 +82,17 @@ class Task(ABC):
     results: ClassVar[tuple[tuple[str, str], ...]] = ()
     """The same for official result files, if their answers are final: they are read as `Verbatim`."""
 
+    def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
+        """Those of `files` that matter for what `root` holds: a benchmark of several splits reads the files of one."""
+        return self.files
+
     def require(self) -> None:
         """Raise UserError if scoring needs something that this machine lacks. Called before anything is asked."""
         return
+
+    def not_computed(self) -> Mapping[str, str]:
+        """Metrics that this machine cannot compute, and what each lacks: told with the results, never left silent."""
+        return {}
 
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -96,7 +104,10 @@ class Task(ABC):
 
     @abstractmethod
     def gold(self, sample: Sample) -> str:
-        """A response that scores best: what an oracle would say. Used by baselines and by tests."""
+        """A response that scores best: what an oracle would say. Used by baselines and by tests.
+
+        The empty response where the answers are not public.
+        """
 
     @abstractmethod
     def score(self, response: str | None, sample: Sample) -> Score:
@@ -133,5 +144,8 @@ class Task(ABC):
         return None
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes] | None:
-        """File for the benchmark's evaluation server: (suffix such as ``.json``, content), or None."""
+        """File for the benchmark's evaluation server: (suffix such as ``.json``, content), or None.
+
+        Called when all samples were asked: servers refuse a part.
+        """
         return None

@@ -31,12 +31,11 @@ def evaluator(plan: Evaluation, out: Path) -> Callable[[Any, Any, str], dict[str
         from sqeval.config import RunConfig
         from sqeval.data.root import resolve_root
         from sqeval.errors import SqevalError
-        from sqeval.evaluation import evaluate, require_files
-        from sqeval.registry import parse_tasks
+        from sqeval.evaluation import available, evaluate
     except ImportError as error:
         raise SqLlavaError("evaluation needs the sqeval package: pip install sqeval") from error
     try:
-        require_files(parse_tasks(",".join(plan.tasks)), resolve_root(plan.data))
+        available(plan.tasks, resolve_root(plan.data))
     except SqevalError as error:
         raise SqLlavaError(f"evaluation: {error}") from error
 

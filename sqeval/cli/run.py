@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def command(
     tasks: Annotated[
-        str | None, typer.Option(help="Benchmarks, separated by commas, or `all`. See `sqeval tasks list`.")
+        str | None,
+        typer.Option(help="Benchmarks, separated by commas, or `all` that --data has. See `sqeval tasks list`."),
     ] = None,
     ckpt: Annotated[
         str | None,
@@ -76,6 +77,17 @@ def command(
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.", show_default="auto")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...", show_default="auto")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that judges where a task needs one, at $OPENAI_BASE_URL with $OPENAI_API_KEY.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+    ] = None,
+    judge_rounds: Annotated[
+        int | None, typer.Option(help="How often each response is judged.", show_default="1", min=1)
+    ] = None,
     max_errors: Annotated[
         int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
     ] = None,
@@ -113,6 +125,8 @@ def command(
         "engine": engine,
         "dtype": dtype,
         "device": device,
+        "judge": judge,
+        "judge_rounds": judge_rounds,
         "max_errors": max_errors,
     }
     resolved = resolve(flags, config)
@@ -121,7 +135,8 @@ def command(
 
 
 def show(outcome: Outcome, max_errors: int) -> None:
-    """Print the table, what went wrong, and the run folder last. Raises IncompleteError for too many errors."""
+    """Print the table, what went wrong, and the run folder last. Raises IncompleteError for too many errors, and for
+    responses that are not judged."""
     from rich.console import Console
 
     from sqeval.errors import IncompleteError
@@ -133,10 +148,14 @@ def show(outcome: Outcome, max_errors: int) -> None:
     for task, errors in outcome.errors.items():
         for sample, message in errors:
             print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
-    Console().print(summary_table(outcome.metrics))
+    if outcome.metrics:
+        Console().print(summary_table(outcome.metrics))
     print(outcome.folder)
+    open_ends = list(outcome.waits.values())
     if outcome.errored > max_errors:
-        raise IncompleteError(
+        open_ends.append(
             f"{outcome.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
             "put the cause right and repeat the command: it asks them again"
         )
+    if open_ends:
+        raise IncompleteError("\n".join(open_ends))

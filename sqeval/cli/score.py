@@ -26,6 +26,17 @@ def command(
     name: Annotated[
         str | None, typer.Option(help="Name of the new run folder.", show_default="from the predictions' name")
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that judges where a task needs one, at $OPENAI_BASE_URL with $OPENAI_API_KEY.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+    ] = None,
+    judge_rounds: Annotated[
+        int | None, typer.Option(help="How often each response is judged.", show_default="1", min=1)
+    ] = None,
     max_errors: Annotated[
         int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
     ] = None,
@@ -37,6 +48,8 @@ def command(
     Responses, as in LLaVA's answer files and in a samples.jsonl, are first processed as the published numbers were.
 
     Example: sqeval score --task pope --data mini --predictions answers.jsonl --out results
+
+    Responses that wait for a judge: sqeval score --predictions results/RUN --judge gpt-4-0613
     """
     from sqeval.cli.run import show
     from sqeval.config import resolve
@@ -46,6 +59,7 @@ def command(
     from sqeval.registry import get_task
 
     given: dict[str, Any] = {"tasks": task, "data": data, "out": out, "name": name, "max_errors": max_errors}
+    given |= {"judge": judge, "judge_rounds": judge_rounds}
     settings = {key: value for key, value in given.items() if value is not None}
     if task is not None:
         get_task(task)

@@ -68,7 +68,9 @@ def show(
     console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):
         prompt = "\n".join(plain(line) for line in task.prompt(sample).split("\n"))
-        body = Text.assemble(prompt, ("\n\nscores best: ", "dim"), (plain(task.gold(sample)), "green"))
+        best = plain(task.gold(sample))
+        known = [("\n\nscores best: ", "dim"), (best, "green")] if best else [("\n\nthe answer is not public", "dim")]
+        body = Text.assemble(prompt, *known)
         title = Text(plain(f"{sample.id} · {sample.image.key if sample.image else 'no image'}"))
         console.print(Panel(body, title=title, title_align="left"))
 
@@ -77,11 +79,16 @@ def _facts(task: Task) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from sqeval.judged import JudgedTask
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("primary metric", Text(task.primary))
     grid.add_row("generation", Text(_generation(task.settings)))
+    if isinstance(task, JudgedTask):
+        grid.add_row("official judge", Text(task.judge))
+        grid.add_row("judged by", Text(task.protocol))
     for split, size in task.splits.items():
         grid.add_row(f"split {split}", Text(size))
     for wanted in task.files:

@@ -50,7 +50,7 @@ def check_task(
     `decode` reads all pixels rather than the headers alone: slow, but finds truncated files.  `progress` is called
     with the number of images that are left.
     """
-    gone = [wanted for wanted in task.files if not any(root.path.glob(wanted.path))]
+    gone = [wanted for wanted in task.wanted(root) if not any(root.path.glob(wanted.path))]
     missing = tuple(wanted for wanted in gone if wanted.required)
     absent = tuple(wanted for wanted in gone if not wanted.required)
     if missing:

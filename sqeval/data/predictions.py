@@ -6,7 +6,7 @@ Answers are joined to samples by id. Ids that are missing, unknown or given twic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import TypeVar
@@ -35,15 +35,16 @@ def read_by_id(
     *,
     final: Sequence[Format] = (),
     rename: Callable[[str], str] = str,
+    entries: Sequence[Entry] | None = None,
 ) -> dict[str, str]:
-    """Response by sample id, from a JSON list of objects or JSON Lines.
+    """Response by sample id, from a JSON list of objects or JSON Lines, unless `entries` has the records already.
 
     The first record decides which of the formats (id field, text field) the file has: of `final`, whose answers are
     returned as `Verbatim`, or of `formats`; our own samples.jsonl is always understood. Ids may be strings or
     integers; `rename` turns the file's id into the sample's. Samples that our own file records as errored have no
     response and are left out of the result. Raises DataError.
     """
-    entries = read_records(path)
+    entries = read_records(path) if entries is None else entries
     key_field, text_field = found = _format(path, entries, (*final, *formats, OURS))
     keyed = [(rename(_key(entry, key_field)), entry) for entry in entries]
     require_unique(keyed, key_field)
@@ -82,6 +83,35 @@ def read_in_order(path: Path, parts: Sequence[Sequence[tuple[str, str]]], fields
             answers[key] = entry.get(answer, str)
     require_all(path, answers, {key for part in parts for key, _ in part})
     return answers
+
+
+def read_by_question(
+    path: Path,
+    samples: Mapping[str, tuple[str, str]],
+    fields: tuple[str, str, str],
+    question: Callable[[str], str],
+) -> dict[str, str] | None:
+    """Response by sample id from LLaVA's answers about images, whose ids are those of the images.
+
+    `samples` maps ids to (image, question); `fields` names the fields of image, prompt and text, and `question` finds
+    the question in a prompt. None if the records are of another format, or have the samples' own ids. Raises DataError.
+    """
+    entries = read_records(path)
+    if not entries or not set(fields) <= entries[0].value.keys() or _key(entries[0], fields[0]) in samples:
+        return None
+    ids: dict[tuple[str, str], str] = {}
+    for key, pair in samples.items():
+        if ids.setdefault(pair, key) != key:
+            raise DataError(f"questions {ids[pair]} and {key} are the same, so that these answers fit both", file=path)
+    keyed = []
+    for entry in entries:
+        pair = _key(entry, fields[0]), question(entry.get(fields[1], str))
+        if pair not in ids:
+            raise entry.error(f"nobody asks {show(pair[1])} about image {pair[0]}", fields[1])
+        keyed.append((ids[pair], entry))
+    require_unique(keyed, fields[1])
+    require_all(path, [key for key, _ in keyed], set(samples))
+    return {key: entry.get(fields[2], str) for key, entry in keyed}
 
 
 def read_by_key(path: Path, field: str, kind: type[T], ids: set[str]) -> dict[str, T] | None:

@@ -68,7 +68,7 @@ def completion(task: str, record: Record) -> Completion:
         return Completion(task, record.id, "", "error", error=record.error)
     reason: FinishReason = "length" if record.finish_reason == "length" else "stop"
     text = record.response or ""
-    return Completion(task, record.id, Verbatim(text) if record.verbatim else text, reason)
+    return Completion(task, record.id, Verbatim(text) if record.verbatim else text, reason, judgement=record.judgement)
 
 
 def _identity(path: Path, run: dict[str, Any] | None) -> Identity:

@@ -78,7 +78,11 @@ def title(board: Board, boards: Sequence[Board]) -> str:
     """The data's name, with the beginning of a hash if two tables share the name."""
     if sum(other.data == board.data for other in boards) < 2:
         return plain(board.data)
-    return f"{plain(board.data)} ({' '.join(f'{task} {board.hashes[task][0][:8]}' for task in board.tasks)})"
+    known = []
+    for task in board.tasks:
+        data, _, *judge = board.hashes[task]
+        known += [task, data[:8], *judge]
+    return f"{plain(board.data)} ({plain(' '.join(known))})"
 
 
 def name(entry: Entry, board: Board) -> str:
@@ -122,9 +126,9 @@ def _sections(board: Board) -> Iterator[tuple[Standing, list[Entry]]]:
 
 
 def _cell(entry: Entry, task: str) -> str:
-    if task not in entry.run.tasks:
+    primary = entry.run.tasks[task].primary if task in entry.run.tasks else {"value": None}
+    if primary["value"] is None:
         return NONE
-    primary = entry.run.tasks[task].primary
     return f"{percent(primary['value'])} ±{half_width(primary['ci95'])}"
 
 

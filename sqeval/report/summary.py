@@ -40,7 +40,7 @@ def summary_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
             count(primary["n"]),
             count(primary["clusters"]),
         )
-    return Group(table, *_versions(metrics), *_problems(metrics))
+    return Group(table, *_versions(metrics), *_judges(metrics), *_not_computed(metrics), *_problems(metrics))
 
 
 def _versions(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
@@ -49,6 +49,31 @@ def _versions(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
 
     known = {task: result.get("data_version") for task, result in metrics.items()}
     return [Text(plain(f"{task}: data version {version}"), style="dim") for task, version in known.items() if version]
+
+
+def _judges(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """One line a task that was judged: by whom."""
+    from rich.text import Text
+
+    judges = {task: result["judge"] for task, result in metrics.items() if result.get("judge")}
+    return [
+        Text(plain(f"{task}: judged by {judge['name']} ({judge['version']}), rounds: {judge['rounds']}"), style="dim")
+        for task, judge in judges.items()
+    ]
+
+
+def _not_computed(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """One line a metric that the machine could not compute: which tasks, and what is missing."""
+    from rich.text import Text
+
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for task, result in metrics.items():
+        for metric, why in result.get("not_computed", {}).items():
+            tasks.setdefault((metric, why), []).append(task)
+    return [
+        Text(plain(f"{', '.join(names)}: {metric} was not computed: {why}"), style="dim")
+        for (metric, why), names in tasks.items()
+    ]
 
 
 def _problems(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:

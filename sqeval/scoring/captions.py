@@ -1,22 +1,27 @@
 """Official caption scores: BLEU, ROUGE-L, CIDEr-D and METEOR, as numbers an image that add up to corpus scores.
 
 Source: coco-caption (Chen et al. 2015, arXiv 1504.00325) as packaged in pycocoevalcap, whose code counts n-grams and
-computes ROUGE-L and CIDEr-D; corpus BLEU and METEOR are functions of sums over images. SPICE is not computed.
+computes ROUGE-L and CIDEr-D; corpus BLEU and METEOR are functions of sums over images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqeval.errors import UserError
-from sqeval.java import find_java
+from sqeval.java import Java, find_java
 from sqeval.scoring.captions_java import meteor_counts, tokenize
+from sqeval.scoring.captions_release import CANDIDATE_WORDS, REFERENCE_WORDS, cleaned
+from sqeval.scoring.captions_spice import Spice, spice
 
 Floats = NDArray[np.float64]
+Pair = tuple[str, tuple[str, ...]]
+"""A tokenized candidate and its tokenized references."""
 
 BLEU_ORDERS = (1, 2, 3, 4)
 BLEU_SUMS = (*(f"bleu_correct{n}" for n in BLEU_ORDERS), *(f"bleu_guess{n}" for n in BLEU_ORDERS), "bleu_reflen")
@@ -27,36 +32,109 @@ METEOR_SUMS = (
 )  # fmt: skip
 """Matched words and words of both sides, weighted; chunks; matched words, the mean of both sides."""
 
+WORTH_A_PROCESS = 1000
+"""Captions for which a second METEOR pays."""
+
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.20, 0.60, 0.75
 _STAGES = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
 
 
 def caption_scores(
-    candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]
+    candidates: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    *,
+    groups: Mapping[str, str] | None = None,
+    with_spice: Spice | None = None,
 ) -> dict[str, dict[str, float]]:
     """Scores of each raw candidate caption: ``cider`` (0..10), ``rouge_l`` (0..1), `BLEU_SUMS` and `METEOR_SUMS`.
 
     `references` maps every image of the benchmark to its raw captions, at least one; CIDEr's document frequencies and
     number of images come from all of them, also when only some images have a candidate. Both mappings must be in the
-    official order (that of the annotation file). Raises UserError for a missing Java or one that fails.
+    official order (that of the annotation file).
+
+    The same scores named ``release_...`` (but for ROUGE-L) are those of SQ-LLaVA's own evaluation: of captions that it
+    has cleaned, and, where `groups` maps images to parts of the benchmark, with each part's own document frequencies.
+    ``cider_own_idf`` differs from ``cider`` in these frequencies alone. ``spice`` (0..1) is computed `with_spice`.
+
+    Raises UserError for a missing Java or one that fails.
     """
     if not candidates:
         return {}
     java = find_java()
-    flat = [caption for captions in references.values() for caption in captions]
-    with ThreadPoolExecutor(2) as pool:  # each starts a process of its own: both cores are used
-        reference_tokens = pool.submit(tokenize, flat, java)
-        candidate_tokens = pool.submit(tokenize, list(candidates.values()), java)
-        tokens = iter(reference_tokens.result())
-        known = {image: [next(tokens) for _ in captions] for image, captions in references.items()}
-        asked = dict(zip(candidates, candidate_tokens.result(), strict=True))
-        counts = pool.submit(meteor_counts, list(asked.values()), [known[image] for image in asked], java)
-        scores = {image: token_scores(asked[image], known[image]) for image in asked}
-        ciders = cider(asked, known)
-        meteors = meteor_sums(counts.result())
-    for image, row in zip(asked, meteors.tolist(), strict=True):
-        scores[image] |= {"cider": ciders[image], **dict(zip(METEOR_SUMS, row, strict=True))}
-    return scores
+    with ThreadPoolExecutor(2) as pool:  # each call starts a process of its own: both cores are used
+        official, release = _tokenized(candidates, references, java, pool)
+        pairs = dict.fromkeys(pair for corpus in (official, release) for pair in corpus.pairs.values())
+        counts = [pool.submit(_meteor, part, java) for part in _parts(list(pairs))]
+        ciders = {"cider": official.ciders(None), "release_cider": release.ciders(groups)}
+        if groups is not None:
+            ciders["cider_own_idf"] = official.ciders(groups)
+        scores = {pair: token_scores(*pair) for pair in pairs}
+        meteors = [row for part in counts for row in part.result()]
+    for pair, row in zip(pairs, meteors, strict=True):
+        scores[pair] |= row
+    if with_spice is not None:  # by itself, and last: it takes every core, and far longer than all the others
+        for pair, value in zip(pairs, spice(list(pairs), with_spice), strict=True):
+            scores[pair]["spice"] = value
+    return {
+        image: {
+            **scores[pair],
+            **{f"release_{name}": v for name, v in scores[release.pairs[image]].items() if name != "rouge_l"},
+            **{name: values[image] for name, values in ciders.items()},
+        }
+        for image, pair in official.pairs.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Corpus:
+    """Tokenized captions."""
+
+    candidates: dict[str, str]
+    references: dict[str, tuple[str, ...]]
+
+    @property
+    def pairs(self) -> dict[str, Pair]:
+        """Each candidate with its references."""
+        return {image: (candidate, self.references[image]) for image, candidate in self.candidates.items()}
+
+    def ciders(self, groups: Mapping[str, str] | None) -> dict[str, float]:
+        """CIDEr-D of each candidate with the frequencies of all references, or of those of its group."""
+        if groups is None:
+            return cider(self.candidates, self.references)
+        found: dict[str, float] = {}
+        for group in dict.fromkeys(groups[image] for image in self.candidates):
+            candidates = {image: text for image, text in self.candidates.items() if groups[image] == group}
+            references = {image: texts for image, texts in self.references.items() if groups[image] == group}
+            found |= cider(candidates, references)
+        return found
+
+
+def _tokenized(
+    candidates: Mapping[str, str], references: Mapping[str, Sequence[str]], java: Java, pool: ThreadPoolExecutor
+) -> tuple[_Corpus, _Corpus]:
+    """The captions as they are and as the release cleans them; references and candidates apart, as officially."""
+    known = [caption for captions in references.values() for caption in captions]
+    asked = list(candidates.values())
+    texts = [known, asked, [cleaned(c, REFERENCE_WORDS) for c in known], [cleaned(c, CANDIDATE_WORDS) for c in asked]]
+    tokens = list(pool.map(lambda captions: tokenize(captions, java), texts))
+    corpora = []
+    for some, others in (tokens[:2], tokens[2:]):
+        in_order = iter(some)
+        by_image = {image: tuple(next(in_order) for _ in captions) for image, captions in references.items()}
+        corpora.append(_Corpus(dict(zip(candidates, others, strict=True)), by_image))
+    return corpora[0], corpora[1]
+
+
+def _parts(pairs: list[Pair]) -> list[list[Pair]]:
+    """Halves, where the second process saves more than it takes to load its paraphrases."""
+    half = (len(pairs) + 1) // 2
+    return [pairs[:half], pairs[half:]] if half >= WORTH_A_PROCESS else [pairs]
+
+
+def _meteor(pairs: Sequence[Pair], java: Java) -> list[dict[str, float]]:
+    """`METEOR_SUMS` of each pair."""
+    sums = meteor_sums(meteor_counts([pair[0] for pair in pairs], [pair[1] for pair in pairs], java))
+    return [dict(zip(METEOR_SUMS, row, strict=True)) for row in sums.tolist()]
 
 
 def token_scores(candidate: str, references: Sequence[str]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def tokenize(captions: Sequence[str], java: Java) -> list[str]:
     if not captions:
         return []
     text = "".join(_LINE_BREAKS.sub(" ", caption) + "\n" for caption in captions)
-    program = ["-cp", str(_jar("tokenizer/stanford-corenlp-3.4.1.jar")), "edu.stanford.nlp.process.PTBTokenizer"]
+    program = ["-cp", str(jar("tokenizer/stanford-corenlp-3.4.1.jar")), "edu.stanford.nlp.process.PTBTokenizer"]
     output = run_java(java, [*program, "-preserveLines", "-lowerCase"], text, timeout=_timeout(captions))
     lines = _lines(output, len(captions), "the PTB tokenizer")
     return [" ".join(w for w in line.rstrip().split(" ") if w not in PUNCTUATION) for line in lines]
@@ -53,7 +53,7 @@ def meteor_counts(candidates: Sequence[str], references: Sequence[Sequence[str]]
     if not candidates:
         return np.zeros((0, METEOR_FIELDS))
     text = "".join(_segment(*pair) for pair in zip(candidates, references, strict=True))
-    program = ["-Xmx2G", "-jar", str(_jar("meteor/meteor-1.5.jar")), "-", "-", "-stdio", "-l", "en", "-norm"]
+    program = ["-Xmx2G", "-jar", str(jar("meteor/meteor-1.5.jar")), "-", "-", "-stdio", "-l", "en", "-norm"]
     output = run_java(java, program, text, timeout=_timeout(candidates))
     lines = [line.split() for line in _lines(output, len(candidates), "METEOR")]
     try:
@@ -78,7 +78,7 @@ def _lines(output: str, expected: int, program: str) -> list[str]:
     return lines
 
 
-def _jar(name: str) -> Path:
+def jar(name: str) -> Path:
     spec = importlib.util.find_spec("pycocoevalcap")
     for folder in (spec and spec.submodule_search_locations) or ():
         if (path := Path(folder, name)).is_file():

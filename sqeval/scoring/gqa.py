@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 _COMMON = frozenset({"color", "material", "shape"})
 _NOT_A_STEP = ("exist", "query: name", "choose name")
@@ -50,6 +51,24 @@ def consistency(correct: Mapping[str, float], entailed: Mapping[str, Sequence[st
                 total += correct[other]
             result[key] = total / len(others)
     return result
+
+
+def grounding(attention: Sequence[Sequence[float]], regions: Iterable[Box]) -> float:
+    """How much of a spatial attention map falls on the regions that the question and its answer are about.
+
+    `attention` is square; as in the official code its first index counts columns. A region is (left, top, right,
+    bottom) in shares of the image. Every cell counts with the part of it that a region covers, once a region.
+    """
+    size = len(attention)
+    total = 0.0
+    for left, top, right, bottom in regions:
+        for y in range(size):
+            for x in range(size):
+                wide = min((x + 1) / size, right) - max(x / size, left)
+                high = min((y + 1) / size, bottom) - max(y / size, top)
+                if wide > 0 and high > 0:
+                    total += attention[x][y] * wide * high * size * size
+    return total
 
 
 def distribution(

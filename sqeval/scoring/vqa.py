@@ -7,7 +7,7 @@ evaluation server). Before 2021 predictions were normalised always; many harness
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from sqeval.scoring.vqa_tables import ARTICLES, CONTRACTIONS, NUMBERS, PUNCTUATION
@@ -38,10 +38,10 @@ def remove_punctuation(text: str) -> str:
     return _PERIOD.sub("", out, count=_MAX_PERIODS)
 
 
-def map_words(text: str) -> str:
+def map_words(text: str, contractions: Mapping[str, str] = CONTRACTIONS) -> str:
     """The evaluator's word pass (D): lower case, number words to digits, no articles, apostrophes restored."""
     words = (NUMBERS.get(word, word) for word in text.lower().split())
-    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+    return " ".join(contractions.get(word, word) for word in words if word not in ARTICLES)
 
 
 @lru_cache(maxsize=_CACHE)
@@ -50,6 +50,7 @@ def normalize(text: str) -> str:
     return map_words(remove_punctuation(text))
 
 
+@lru_cache(maxsize=_CACHE)
 def submitted(response: str) -> str:
     """The answer that is submitted for a model's response: the published numbers are of answers that went through
     this, which the evaluator itself does not do where all annotators agree.
@@ -96,6 +97,17 @@ def agreement(matches: tuple[bool, ...]) -> float:
     for match in matches:
         total += min(1.0, (agreeing - match) / 3)
     return total / len(matches)
+
+
+def submitted_accuracy(response: str, answers: Sequence[str]) -> float:
+    """TextVQA's accuracy in 0..1: both sides are always processed as `submitted` does it, and annotators are left out
+    by position.
+
+    Source: the TextVQA accuracy evaluator of M4C (facebookresearch/mmf), which LLaVA uses; the server scores the same
+    way.
+    """
+    text = submitted(response)
+    return agreement(tuple([submitted(answer) == text for answer in answers]))
 
 
 def best_answer(answers: Sequence[str]) -> str:

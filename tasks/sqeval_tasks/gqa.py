@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
-from sqeval.data.files import read_table
+from sqeval.data.files import read_list, read_table, require_unique
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means, ratio, ratio_of_sums
 from sqeval.model import Settings, Verbatim
@@ -18,6 +19,8 @@ from sqeval.task import Sample, Score, Task, WantedFile
 
 QUESTIONS = "gqa/testdev_balanced_questions.json"
 CHOICES = "gqa/testdev_balanced_choices.json"
+SCENES = "gqa/testdev_balanced_sceneGraphs.json"
+ATTENTIONS = "gqa/testdev_balanced_attentions.json"
 SOURCE = "cs.stanford.edu/people/dorarad/gqa, questions 1.2"
 
 
@@ -32,6 +35,8 @@ class GQA(Task):
     files = (
         WantedFile(QUESTIONS, SOURCE),
         WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False),
+        WantedFile(ATTENTIONS, "your model: a list of {questionId, attention}; for grounding", required=False),
+        WantedFile(SCENES, f"{SOURCE}, scene graphs; for grounding", required=False),
         WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}
@@ -42,7 +47,11 @@ class GQA(Task):
         found = root.find(CHOICES)
         choices = None if found is None else read_table(found)
         questions = read_table(root.file(QUESTIONS))
-        return [_sample(root, key, question, choices) for key, question in questions.items()]
+        samples = [_sample(root, key, question, choices) for key, question in questions.items()]
+        if root.find(ATTENTIONS) is None:
+            return samples
+        attended = _groundings(root, questions)
+        return [replace(s, metadata={**s.metadata, "grounding": attended.get(s.id, 0.0)}) for s in samples]
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."
@@ -56,6 +65,8 @@ class GQA(Task):
         for name in ("valid", "plausible"):
             if name in sample.metadata:
                 values[name] = float(answer in sample.metadata[name])
+        if "grounding" in sample.metadata:
+            values["grounding"] = sample.metadata["grounding"]
         return Score(answer if response and response.strip() else None, values)
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
@@ -65,7 +76,7 @@ class GQA(Task):
         binary = [record for record in balanced if record.tags["structural"] != "query"]
         found = [accuracy, column("binary", binary, "accuracy"), column("open", open_ended, "accuracy")]
         found += _consistency(records, balanced)
-        for name, score in (("validity", "valid"), ("plausibility", "plausible")):
+        for name, score in (("validity", "valid"), ("plausibility", "plausible"), ("grounding", "grounding")):
             if balanced and all(score in record.scores for record in balanced):
                 found.append(column(name, balanced, score))
         return [*found, *_distribution(balanced), *breakdown]
@@ -100,6 +111,50 @@ def _sample(root: DataRoot, key: str, entry: Entry, choices: Mapping[str, Entry]
         for name in ("valid", "plausible"):
             metadata[name] = gqa.acceptable(choices[key].strings(name), detailed)
     return Sample(key, image, question, reference, image.key, tags, metadata)
+
+
+def _groundings(root: DataRoot, questions: Mapping[str, Entry]) -> dict[str, float]:
+    """Grounding of every balanced question; the others are not evaluated, and need no attention map."""
+    scenes = read_table(root.file(SCENES))
+    keyed = [(entry.get("questionId", str), entry) for entry in read_list(root.file(ATTENTIONS))]
+    require_unique(keyed, "questionId")
+    maps = dict(keyed)
+    found = {}
+    for key, question in questions.items():
+        if question.get("isBalanced", bool):
+            if key not in maps:
+                raise question.error(f"question {key} has no attention map in {ATTENTIONS}")
+            found[key] = gqa.grounding(_attention(maps[key]), _regions(question, scenes))
+    return found
+
+
+def _attention(entry: Entry) -> list[list[float]]:
+    """A square map of numbers."""
+    rows = entry.get("attention", list)
+    for row in rows:
+        if type(row) is not list or len(row) != len(rows) or not all(type(cell) in (int, float) for cell in row):
+            raise entry.error("expected a square of numbers", "attention")
+    return rows
+
+
+def _regions(question: Entry, scenes: Mapping[str, Entry]) -> list[gqa.Box]:
+    """Boxes of all objects that the question and its full answer point at, in shares of the image."""
+    annotations, image = question.entry("annotations"), question.get("imageId", str)
+    boxes = []
+    for part in (annotations.entry("question"), annotations.entry("fullAnswer")):
+        for word in part.value:
+            pointer = part.get(word, str)
+            if image not in scenes or pointer not in scenes[image].entry("objects").value:
+                raise question.error(
+                    f"object {pointer} is not in the scene of image {image} in {SCENES}", "annotations"
+                )
+            scene, thing = scenes[image], scenes[image].entry("objects").entry(pointer)
+            width, height = (scene.get(side, int) for side in ("width", "height"))
+            x, y, w, h = (thing.get(side, int) for side in "xywh")
+            if min(width, height) < 1:
+                raise scene.error("expected a width and a height of at least 1", "width")
+            boxes.append((x / width, y / height, (x + w) / width, (y + h) / height))
+    return boxes
 
 
 def _consistency(records: Sequence[Record], balanced: Sequence[Record]) -> list[Metric]:

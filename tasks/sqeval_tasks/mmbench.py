@@ -7,22 +7,36 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_tsv, require_unique
 from sqeval.data.images import ImageRef
+from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
+from sqeval.data.splits import NO_SCORE
+from sqeval.data.xlsx import read_xlsx, write_xlsx
 from sqeval.errors import UserError
-from sqeval.metrics import means
+from sqeval.metrics import cells, means
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import choice
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score, Task, WantedFile
 
-KNOWN = ("mmbench_dev_20230712.tsv", "MMBench_DEV_EN.tsv", "MMBench_DEV_EN_V11.tsv")
-"""English development sets by preference; the first is the one of LLaVA's tables."""
+CHINESE = (
+    "mmbench_dev_cn_20231003.tsv", "MMBench_DEV_CN.tsv", "MMBench_DEV_CN_V11.tsv",
+    "mmbench_test_cn_20231003.tsv", "MMBench_TEST_CN.tsv", "MMBench_TEST_CN_V11.tsv",
+)  # fmt: skip
+ROWS = {
+    4_377: "dev 20230712: 1,176 questions, LLaVA's tables", 4_329: "dev 1.0, current: 1,164 questions",
+    6_718: "test 20230712", 6_666: "test 1.0, current: 1,784 questions",
+}  # fmt: skip
+"""Data versions by their number of rows; the Chinese files have those of the English ones."""
+MD5 = {
+    "30c05be8f2f347a50be25aa067248184": "dev 1.1", "8d1a704e791df6f5d9fb3ef782b65365": "test 1.1",
+}  # fmt: skip
+"""Data versions by VLMEvalKit's checksum of the file."""
 PASS = 1_000_000
 """Pass k of question i has the index i + k * PASS."""
 LETTERS = "ABCD"
@@ -34,10 +48,11 @@ MISSING = frozenset([
 
 
 class MMBench(Task):
-    """The English development set, in any of its versions; which rotations exist is up to the file.
+    """A development set or, where there is none, a test set, whose answers only the server knows; in any data version.
 
-    The cluster is the content of the image: base questions may share an image, and all passes of one question take
-    that of its first row, so every official group of passes lies inside one cluster.
+    Which rotations exist is up to the file. The cluster is the content of the image: base questions may share an
+    image, and all passes of one question take that of its first row, so every official group of passes lies inside one
+    cluster.
     """
 
     name = "mmbench"
@@ -45,58 +60,119 @@ class MMBench(Task):
     description = "multiple choice by ability; right only if every rotation of the options is answered right"
     citation = "Liu et al. 2023, MMBench: Is Your Multi-modal Model an All-around Player?, ECCV 2024"
     primary = "circular"
-    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(KNOWN)}"),)
+    known: ClassVar[Sequence[str]] = (
+        "mmbench_dev_20230712.tsv", "mmbench_dev_en_20231003.tsv", "MMBench_DEV_EN.tsv", "MMBench_DEV_EN_V11.tsv",
+        "mmbench_test_20230712.tsv", "mmbench_test_en_20231003.tsv", "MMBench_TEST_EN.tsv", "MMBench_TEST_EN_V11.tsv",
+    )  # fmt: skip
+    """Files by preference; the first is the one of LLaVA's tables."""
+    others: ClassVar[Sequence[str]] = CHINESE
+    """Files of another language, which are left alone."""
+    any_name: ClassVar[bool] = True
+    """Whether a file of another name is read if it is the only one."""
+    suffix: ClassVar[str] = "Answer with the option's letter from the given choices directly."
+    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(known)}"),)
     splits: ClassVar[Mapping[str, str]] = {
         "dev 20230712": "1,176 questions in 4,377 passes (LLaVA's tables)",
         "dev (current)": "1,164 questions in 4,329 passes",
+        "test 20230712": "6,718 passes, without answers; read where no dev is there",
+        "test (current)": "1,784 questions in 6,666 passes, without answers; read where no dev is there",
     }
     settings = Settings(max_new_tokens=1024)
 
+    def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
+        name, _ = self._choice(root)
+        return self.files if name is None else [WantedFile(f"mmbench/{name}", self.files[0].source)]
+
     def samples(self, root: DataRoot) -> list[Sample]:
-        entries = read_tsv(_file(root))
+        entries = read_tsv(self._file(root))
         keyed = [(_index(entry), entry) for entry in entries]
         require_unique(keyed, "index")
         rows = dict(keyed)
         images: dict[str, ImageRef] = {}
         refs = {index: _image(entry, rows, images) for index, entry in rows.items()}
-        return [_sample(index, entry, refs) for index, entry in rows.items()]
+        public = any(_present(entry, "answer") for entry in entries)
+        return [_sample(index, entry, refs, public) for index, entry in rows.items()]
 
     def prompt(self, sample: Sample) -> str:
         hint = sample.metadata["hint"]
         options = [f"{letter}. {text}" for letter, text in sample.metadata["options"].items()]
-        lines = [*([hint] if hint else []), sample.question, *options]
-        return "\n".join([*lines, "Answer with the option's letter from the given choices directly."])
+        return "\n".join([*([hint] if hint else []), sample.question, *options, self.suffix])
 
     def gold(self, sample: Sample) -> str:
-        return str(sample.reference)
+        return str(sample.reference["answer"] or "")
 
     def score(self, response: str | None, sample: Sample) -> Score:
         letter = None if response is None else choice.mmbench_letter(response, sample.metadata["options"])
-        return Score(letter, {"accuracy": float(letter == sample.reference)})
+        answer = sample.reference["answer"]
+        return Score(letter, {} if answer is None else {"accuracy": float(letter == answer)})
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
-        """`circular`, `vanilla` (the first pass alone), and `circular` by ability; a unit is a base question."""
+        """`circular` and `vanilla` (the first pass alone), each by ability and by split; a unit is a base question."""
+        scored = [record for record in records if record.reference["answer"] is not None]
         passes: dict[int, list[float]] = {}
-        for record in records:
+        for record in scored:
             passes.setdefault(int(record.id) % PASS, []).append(record.scores["accuracy"])
         questions = [
             record.with_scores({"circular": min(passes[int(record.id)]), "vanilla": record.scores["accuracy"]})
-            for record in records
+            for record in scored
             if int(record.id) < PASS
         ]
-        circular, *abilities = means(questions, "circular", ["l2", "l3"])
-        return [circular, *means(questions, "vanilla"), *abilities]
+        circular, *circular_cells = _by_ability(questions, "circular")
+        vanilla, *vanilla_cells = _by_ability(questions, "vanilla")
+        return [circular, vanilla, *circular_cells, *vanilla_cells]
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
-        return _file(root).name
+        path = self._file(root)
+        with path.open("rb") as stream:
+            found = MD5.get(hashlib.file_digest(stream, "md5").hexdigest(), ROWS.get(len(samples)))
+        hidden = samples and samples[0].reference["answer"] is None
+        notes = [note for note in (found, NO_SCORE if hidden else None) if note]
+        return f"{path.name} ({'; '.join(notes)})" if notes else path.name
+
+    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+        """Also the spreadsheets that the server takes and that VLMEvalKit writes."""
+        entries = read_xlsx(path) if path.suffix.lower() == ".xlsx" else None
+        formats = (("index", "prediction"), *self.predictions)
+        return read_by_id(path, formats, {sample.id for sample in samples}, entries=entries)
+
+    def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
+        """The spreadsheet that LLaVA makes for the server: a row a pass, with what the model said."""
+        public = any(record.reference["answer"] for record in records)
+        split = any("split" in record.tags for record in records)
+        header = ["index", "question", *LETTERS, "prediction", *["answer"] * public, *["split"] * split]
+        return ".xlsx", write_xlsx(header, [_row(record, public, split) for record in records])
+
+    def _file(self, root: DataRoot) -> Path:
+        name, unknown = self._choice(root)
+        if name is None:
+            there = ", ".join(unknown)
+            raise UserError(f"{root.path / 'mmbench'}: several files ({there}) and none named {self.known[0]}")
+        return root.file(f"mmbench/{name}")
+
+    def _choice(self, root: DataRoot) -> tuple[str | None, list[str]]:
+        """Name of the file to read, there or not; None and the names of several that may be meant."""
+        names = sorted({path.name for path in (root.path / "mmbench").glob("*.tsv")}.difference(self.others))
+        known = [name for name in self.known if name in names]
+        unknown = names if self.any_name and not known else []
+        return (None, unknown) if len(unknown) > 1 else ([*known, *unknown, self.known[0]][0], [])
 
 
-def _file(root: DataRoot) -> Path:
-    names = sorted(path.name for path in (root.path / "mmbench").glob("*.tsv"))
-    known = [name for name in KNOWN if name in names]
-    if not known and len(names) > 1:
-        raise UserError(f"{root.path / 'mmbench'}: several files ({', '.join(names)}) and none named {KNOWN[0]}")
-    return root.file(f"mmbench/{(known or names or KNOWN)[0]}")
+def _by_ability(questions: Sequence[Record], score: str) -> list[Metric]:
+    """As the official report has it: overall, by L2 and L3 ability, and the same for every split of the file."""
+    found = means(questions, score, ["l2", "l3"])
+    by_split = cells(questions, "split")
+    for split, members in by_split.items():
+        name = f"{score}/split={split}"
+        found += means(members, score, ["l2", "l3"] if len(by_split) > 1 else [], name=name)
+    return found
+
+
+def _row(record: Record, public: bool, split: bool) -> list[str | int | None]:
+    options = record.reference["options"]
+    row: list[str | int | None] = [int(record.id), record.question, *(options.get(letter) for letter in LETTERS)]
+    row += [record.response or ""]
+    row += [record.reference["answer"]] if public else []
+    return row + ([record.tags.get("split")] if split else [])
 
 
 def _index(entry: Entry) -> int:
@@ -124,16 +200,21 @@ def _image(entry: Entry, rows: Mapping[int, Entry], images: dict[str, ImageRef])
     return images.setdefault(key, ImageRef(key=key, data=data))
 
 
-def _sample(index: int, entry: Entry, refs: Mapping[int, ImageRef]) -> Sample:
-    columns = {"l2": "l2-category", "l3": "category"}
+def _sample(index: int, entry: Entry, refs: Mapping[int, ImageRef], public: bool) -> Sample:
+    columns = {"l2": "l2-category", "l3": "category", "split": "split"}
+    options = _options(entry)
+    reference: dict[str, Any] = {
+        "answer": entry.one_of("answer", tuple(LETTERS)) if public else None,
+        "options": options,
+    }
     return Sample(
         id=str(index),
         image=refs[index],
         question=entry.get("question", str),
-        reference=entry.one_of("answer", LETTERS),
+        reference=reference,
         cluster=refs.get(index % PASS, refs[index]).key,
         tags={tag: text for tag, name in columns.items() if (text := _present(entry, name))},
-        metadata={"options": _options(entry), "hint": _present(entry, "hint")},
+        metadata={"options": options, "hint": _present(entry, "hint")},
     )
 
 

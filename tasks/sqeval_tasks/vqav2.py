@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -11,6 +10,8 @@ from sqeval.data.entry import Entry
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.images import ImageRef
 from sqeval.data.root import DataRoot
+from sqeval.data.splits import Split, all_files, present
+from sqeval.data.submission import answers_file
 from sqeval.metrics import means
 from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
@@ -20,56 +21,110 @@ from sqeval.task import Sample, Score, Task, WantedFile
 
 QUESTIONS = "vqav2/v2_OpenEnded_mscoco_val2014_questions.json"
 ANNOTATIONS = "vqav2/v2_mscoco_val2014_annotations.json"
+TEST_DEV = "vqav2/v2_OpenEnded_mscoco_test-dev2015_questions.json"
+TEST = "vqav2/v2_OpenEnded_mscoco_test2015_questions.json"
 SOURCE = "visualqa.org, VQA v2.0"
+TEST_IMAGES = WantedFile("coco/test2015/COCO_test2015_*", "COCO 2015 test images (for test-dev and test)")
+VAL = Split(
+    "val",
+    (
+        WantedFile(QUESTIONS, f"{SOURCE} (for val)"),
+        WantedFile(ANNOTATIONS, f"{SOURCE} (for val)"),
+        WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images (for val)"),
+    ),
+    "coco/val2014/COCO_val2014_",
+)
+HIDDEN = (
+    Split(
+        "test-dev",
+        (
+            WantedFile(TEST_DEV, f"{SOURCE} (for test-dev)"),
+            WantedFile(TEST, f"{SOURCE}; the server wants test-dev's answers among all of test", required=False),
+            TEST_IMAGES,
+        ),
+        "coco/test2015/COCO_test2015_",
+        public=False,
+    ),
+    Split(
+        "test", (WantedFile(TEST, f"{SOURCE} (for test)"), TEST_IMAGES), "coco/test2015/COCO_test2015_", public=False
+    ),
+)
+SPLITS = (VAL, *HIDDEN)
 
 
 class VQAv2(Task):
-    """The validation split, whose answers are public; test-dev and test need the evaluation server."""
+    """The first of val, test-dev and test that the data root holds. Only the evaluation server knows the answers of
+    the latter two: their responses become a submission and have no score."""
 
     name = "vqav2"
     version = "2"
     description = "open-ended visual question answering, scored by agreement with ten people"
     citation = "Goyal et al. 2017, Making the V in VQA Matter, CVPR"
     primary = "accuracy"
-    files = (
-        WantedFile(QUESTIONS, SOURCE),
-        WantedFile(ANNOTATIONS, SOURCE),
-        WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),
-    )
-    splits: ClassVar[Mapping[str, str]] = {"val": "214,354 questions on 40,504 images"}
+    files = all_files(SPLITS)
+    splits: ClassVar[Mapping[str, str]] = {
+        "val": "214,354 questions on 40,504 images",
+        "test-dev": "107,394 questions, without answers; read where val is not there",
+        "test": "447,793 questions on 81,434 images, without answers; read where neither is there",
+    }
     settings = Settings(max_new_tokens=128)
     results = (("question_id", "answer"),)
 
+    def __init__(self) -> None:
+        self._unasked: list[str] = []
+        """Ids that the submission has to hold besides those that were asked."""
+
+    def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
+        return present(root, SPLITS).files
+
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
-        questions = _by_id(read_object(root.file(QUESTIONS)).entries("questions"))
+        split = present(root, SPLITS)
+        questions = _by_id(read_object(root.file(split.questions)).entries("questions"))
+        images: dict[int, ImageRef] = {}
+        self._unasked = _unasked(root, questions) if split.questions == TEST_DEV else []
+        if split is not VAL:
+            return [_sample(root, split, images, key, question) for key, question in questions.items()]
         annotations = _by_id(read_object(root.file(ANNOTATIONS)).entries("annotations"))
         for key in questions.keys() - annotations.keys():
             raise questions[key].error(f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
-        images: dict[int, ImageRef] = {}
-        return [_sample(root, images, questions.get(key), annotation) for key, annotation in annotations.items()]
+        for key in annotations.keys() - questions.keys():
+            problem = f"annotation of question {key}, which is not in {QUESTIONS}"
+            raise annotations[key].error(problem, "question_id")
+        return [
+            _sample(root, split, images, key, questions[key], annotation) for key, annotation in annotations.items()
+        ]
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."
 
     def gold(self, sample: Sample) -> str:
-        return vqa.best_answer(sample.reference)
+        return "" if sample.reference is None else vqa.best_answer(sample.reference)
 
     def score(self, response: str | None, sample: Sample) -> Score:
         """What is parsed is the answer to submit. An empty one is shown as unparsed and scored as the official code
         does: it may agree with somebody."""
+        known = sample.reference is not None
         if response is None:
-            return Score(None, {"accuracy": 0.0})
+            return Score(None, {"accuracy": 0.0} if known else {})
         answer = response if isinstance(response, Verbatim) else vqa.submitted(response)
-        return Score(answer if answer.strip() else None, {"accuracy": vqa.accuracy(answer, sample.reference)})
+        values = {"accuracy": vqa.accuracy(answer, sample.reference)} if known else {}
+        return Score(answer if answer.strip() else None, values)
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
-        return means(records, "accuracy", ["answer_type", "question_type"])
+        scored = [record for record in records if record.reference is not None]
+        return means(scored, "accuracy", ["answer_type", "question_type"])
+
+    def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
+        return present(root, SPLITS).version
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
-        """The official result file: the evaluator gives for it the accuracy that these records have."""
-        rows = [{"question_id": int(record.id), "answer": record.parsed or ""} for record in records]
-        return ".json", json.dumps(rows).encode()
+        """The official result file: the evaluator gives for it the accuracy that these records have.
+
+        That of test-dev holds all questions of test, the others with empty answers, as LLaVA's converter has it.
+        """
+        answers = {record.id: record.parsed or "" for record in records}
+        return answers_file(answers, "question_id", [*answers, *self._unasked], number=True)
 
 
 def _by_id(entries: Sequence[Entry]) -> dict[int, Entry]:
@@ -78,25 +133,38 @@ def _by_id(entries: Sequence[Entry]) -> dict[int, Entry]:
     return dict(keyed)
 
 
-def _sample(root: DataRoot, images: dict[int, ImageRef], question: Entry | None, annotation: Entry) -> Sample:
-    key = annotation.get("question_id", int)
-    if question is None:
-        raise annotation.error(f"annotation of question {key}, which is not in {QUESTIONS}", "question_id")
+def _unasked(root: DataRoot, questions: Mapping[int, Entry]) -> list[str]:
+    """Ids of test that test-dev does not ask; none if the file of test is not there."""
+    path = root.find(TEST)
+    if path is None:
+        return []
+    test = _by_id(read_object(path).entries("questions"))
+    for key in questions.keys() - test.keys():
+        raise questions[key].error(f"question {key} of test-dev is not in {TEST}", "question_id")
+    return [str(key) for key in test if key not in questions]
+
+
+def _sample(
+    root: DataRoot,
+    split: Split,
+    images: dict[int, ImageRef],
+    key: int,
+    question: Entry,
+    annotation: Entry | None = None,
+) -> Sample:
     number = question.get("image_id", int)
-    if annotation.get("image_id", int) != number:
+    if annotation is not None and annotation.get("image_id", int) != number:
         raise annotation.error(f"expected image {number} as in {QUESTIONS}", "image_id")
     if number not in images:
-        images[number] = root.image(f"coco/val2014/COCO_val2014_{number:012d}.jpg")
+        images[number] = root.image(f"{split.images}{number:012d}.jpg")
+    tags = () if annotation is None else ("answer_type", "question_type")
     return Sample(
         id=str(key),
         image=images[number],
         question=question.get("question", str),
-        reference=_answers(annotation),
+        reference=None if annotation is None else _answers(annotation),
         cluster=images[number].key,
-        tags={
-            "answer_type": annotation.get("answer_type", str),
-            "question_type": annotation.get("question_type", str),
-        },
+        tags={tag: annotation.get(tag, str) for tag in tags if annotation is not None},
     )
 
 

@@ -61,6 +61,9 @@ def test_a_sound_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "not generated yet" in lines["mini suite"]
     assert "sqeval data prepare mini" in result.output
     assert "coco_caption" in lines["tasks"]
+    assert "not computed" in lines["spice"]
+    assert "stanford-corenlp-3.6.0-models.jar is missing" in result.output
+    assert f"jars go to {tmp_path / 'cache' / 'spice'}" in result.output
     assert list(tmp_path.iterdir()) == []  # it looks and leaves nothing
 
 

@@ -60,6 +60,9 @@ class Shades(Task):
         counts = Counter(record.response for record in records)
         return [{"rarity": 1 - counts[record.response] / len(samples)} for record in records]
 
+    def not_computed(self) -> Mapping[str, str]:
+        return {"depth": "a ruler is missing"}
+
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         return ".json", json.dumps({record.id: record.response for record in records}).encode()
 

@@ -14,6 +14,7 @@ from sqeval.config import RunConfig
 from sqeval.errors import DataError, IncompleteError, UserError
 from sqeval.evaluation import evaluate
 from sqeval.model import Completion, Group, Request
+from sqeval.progress import Silent
 from sqeval.records import Record
 from sqeval.rundir import read_records
 
@@ -55,6 +56,7 @@ def test_a_looking_model_is_right_and_everything_is_on_disk(config: Make, data: 
     metrics = stored(config(), "shades/metrics.json")
     assert metrics == outcome.metrics["shades"]
     assert metrics["counts"] == {"n": 25, "scored": 24, "unparsed": 1, "errored": 0, "truncated": 1}
+    assert metrics["not_computed"] == {"depth": "a ruler is missing"}
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(24 / 25)
     assert metrics["metrics"]["accuracy"]["clusters"] == 9
     assert metrics["metrics"]["accuracy/limit=64"] == {**metrics["metrics"]["accuracy/limit=64"], "value": 1.0, "n": 8}
@@ -65,6 +67,27 @@ def test_a_looking_model_is_right_and_everything_is_on_disk(config: Make, data: 
     rates = run["throughput"]
     assert rates["questions"] == 25
     assert rates["questions_per_second"] == pytest.approx(25 / rates["seconds"], rel=0.2)
+
+
+def test_a_part_of_the_samples_is_no_submission(config: Make) -> None:
+    part = config(limit=6)
+    assert evaluate(part, model=Looker()).metrics["shades"]["counts"]["n"] < 25
+    assert not list(part.folder.glob("shades/submission.*"))
+
+
+def test_all_stands_for_the_tasks_that_the_data_has(config: Make) -> None:
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, what: str) -> None:
+            notes.append(what)
+
+    outcome = evaluate(config(tasks=("all",)), model=Looker(), progress=Noting())
+    assert list(outcome.metrics) == ["shades", "tints"]
+    assert outcome.run["config"]["tasks"] == ["shades", "tints"]
+    assert any("left out: " in note and "pope" in note for note in notes)
+    with pytest.raises(UserError, match=r"lacks files:\n  pope: pope/coco_pope_random.json \(from"):
+        evaluate(config(tasks=("shades", "pope"), name="other"), model=Looker())
 
 
 def test_images_come_with_all_their_questions(config: Make) -> None:

@@ -55,6 +55,13 @@ def test_one_line_a_task_with_all_numbers(width: int) -> None:
     assert lines[3].strip() == "No answer was unparsed, errored or truncated."
 
 
+def test_what_could_not_be_computed_is_said_once_with_what_is_missing() -> None:
+    lacking = {**result(), "not_computed": {"spice": "parser.jar is missing"}}
+    text = rendered({"coco_caption": lacking, "gqa": {**result(), "not_computed": {}}, "nocaps": lacking}, 120)
+    assert text.count("not computed") == 1
+    assert "coco_caption, nocaps: spice was not computed: parser.jar is missing" in text
+
+
 def test_the_data_version_is_said_where_there_are_several() -> None:
     metrics = {
         "pope": {**result(), "data_version": "2,910 random questions"},

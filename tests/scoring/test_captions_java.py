@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from sqeval.errors import UserError
 from sqeval.java import Java, find_java, run_java
 from sqeval.scoring import captions, captions_java
-from sqeval.scoring.captions_java import meteor_counts, tokenize
+from sqeval.scoring.captions_java import METEOR_FIELDS, meteor_counts, tokenize
 from sqeval.stats.metric import Floats
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "captions_synth.json").read_text())
@@ -45,7 +47,7 @@ def counts(java: Java) -> Floats:
 def official_meteor(corpora: list[Floats], java: Java) -> list[list[float]]:
     """The jar's own scores of each corpus: those of its segments, then of all together."""
     lines = [" ||| ".join(["EVAL", *(" ".join(map(str, row)) for row in corpus.tolist())]) for corpus in corpora]
-    program = ["-jar", str(captions_java._jar("meteor/meteor-1.5.jar")), "-", "-", "-stdio", "-l", "en", "-norm"]
+    program = ["-jar", str(captions_java.jar("meteor/meteor-1.5.jar")), "-", "-", "-stdio", "-l", "en", "-norm"]
     values = iter(run_java(java, program, "\n".join(lines) + "\n", timeout=300).split())
     return [[float(next(values)) for _ in range(len(corpus) + 1)] for corpus in corpora]
 
@@ -101,6 +103,36 @@ def test_java_that_hangs_is_ended(java: Java, monkeypatch: pytest.MonkeyPatch) -
         meteor_counts(["a dog"], [["a cat"]], java)
 
 
+def test_a_java_that_is_a_script_cannot_keep_us_waiting(java: Java, tmp_path: Path) -> None:
+    """Its child outlives it and holds our end of the pipes."""
+    wrapper = tmp_path / "java"
+    wrapper.write_text("#!/bin/sh\nsleep 60\n")
+    wrapper.chmod(0o755)
+    began = time.monotonic()
+    with pytest.raises(UserError, match="gave no result in 1 s and was ended"):
+        run_java(Java(wrapper, java.version, "system"), [], "text\n" * 100_000, timeout=1)
+    assert time.monotonic() - began < 50
+
+
+def test_many_captions_are_two_processes_and_the_same_counts(java: Java, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captions, "WORTH_A_PROCESS", 3)
+    asked: list[int] = []
+
+    def counted(said: Sequence[str], known: Sequence[Sequence[str]], java: Java) -> Floats:
+        asked.append(len(said))
+        counts: Floats = np.arange(METEOR_FIELDS) + np.array([[float(text)] for text in said])
+        return counts
+
+    monkeypatch.setattr(captions, "meteor_counts", counted)
+    for many in (4, 5, 9):
+        asked.clear()
+        texts = {str(n): str(n) for n in range(many)}
+        found = captions.caption_scores(texts, {image: ["0"] for image in texts})
+        one = captions.meteor_sums(counted(list(texts), [], java))
+        assert [[row[name] for name in captions.METEOR_SUMS] for row in found.values()] == one.tolist()
+        assert asked[:-1] == [[many], [many - many // 2, many // 2]][many >= 5]
+
+
 def test_a_program_that_fails_says_why(java: Java) -> None:
     with pytest.raises(UserError, match=r"failed with exit code 1: .*no\.such\.Program"):
         run_java(java, ["no.such.Program"], "", timeout=60)
@@ -110,11 +142,11 @@ def test_a_program_that_fails_says_why(java: Java) -> None:
 
 def test_a_missing_jar_is_named() -> None:
     with pytest.raises(UserError, match=r"meteor/meteor-2\.jar is missing; `pip install"):
-        captions_java._jar("meteor/meteor-2.jar")
+        captions_java.jar("meteor/meteor-2.jar")
 
 
 def test_nothing_is_written_beside_the_jars(java: Java) -> None:
-    folder = captions_java._jar("tokenizer/stanford-corenlp-3.4.1.jar").parent
+    folder = captions_java.jar("tokenizer/stanford-corenlp-3.4.1.jar").parent
     before = sorted(folder.iterdir())
     tokenize(["A dog."], java)
     assert sorted(folder.iterdir()) == before

@@ -10,20 +10,23 @@ from pathlib import Path
 import pytest
 from answering import answered, data_root, values, write_json
 
-from sqeval.errors import DataError
+from sqeval.errors import DataError, UserError
 from sqeval.task import Sample, Score
-from sqeval_tasks.gqa import CHOICES, GQA, QUESTIONS
+from sqeval_tasks.gqa import ATTENTIONS, CHOICES, GQA, QUESTIONS, SCENES
 
 TASK = GQA()
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAMES = {"structural type": "structural", "semantic type": "semantic", "steps number": "steps", "words number": "words"}
 
 
-def toy(root: Path, *, choices: bool) -> list[Sample]:
+def toy(root: Path, *, choices: bool, attentions: bool = False) -> list[Sample]:
     (root / "gqa").mkdir()
     shutil.copy(GOLDEN / "gqa_toy_questions.json", root / QUESTIONS)
     if choices:
         shutil.copy(GOLDEN / "gqa_toy_choices.json", root / CHOICES)
+    if attentions:
+        shutil.copy(GOLDEN / "gqa_toy_attentions.json", root / ATTENTIONS)
+        shutil.copy(GOLDEN / "gqa_toy_sceneGraphs.json", root / SCENES)
     return TASK.samples(data_root(root))
 
 
@@ -40,16 +43,15 @@ def expected(name: str) -> dict[str, float]:
     return found
 
 
-def found_on_toy(root: Path, *, choices: bool) -> dict[str, float]:
-    samples = toy(root, choices=choices)
+def found_on_toy(root: Path, *, choices: bool, attentions: bool = False) -> dict[str, float]:
+    samples = toy(root, choices=choices, attentions=attentions)
     predictions = TASK.read_predictions(GOLDEN / "gqa_toy_predictions.json", samples)
     return values(TASK, answered(TASK, samples, lambda sample: predictions[sample.id]))
 
 
 def test_every_number_of_the_official_script(tmp_path: Path) -> None:
     want = expected("gqa_toy_expected_full.txt")
-    del want["grounding"]  # needs attention maps, which no prediction file holds
-    found = found_on_toy(tmp_path, choices=True)
+    found = found_on_toy(tmp_path, choices=True, attentions=True)
     assert found.keys() == want.keys()
     assert {key: f"{value:.12f}" for key, value in found.items() if abs(value - want[key]) > 5e-13} == {}
 
@@ -60,6 +62,24 @@ def test_without_choices_there_is_no_validity(tmp_path: Path) -> None:
     assert found.keys() - want.keys() == {"consistency"}
     assert want.keys() - found.keys() == {"validity", "plausibility"}
     assert {key: value for key, value in found.items() if key in want and abs(value - want[key]) > 5e-13} == {}
+
+
+def test_grounding_needs_a_map_for_every_balanced_question_and_the_scenes(tmp_path: Path) -> None:
+    toy(tmp_path, choices=False, attentions=True)
+    maps = json.loads((tmp_path / ATTENTIONS).read_text())
+    write_json(tmp_path, ATTENTIONS, maps[1:])
+    with pytest.raises(DataError, match=r"questions.json:\d+: question 1001 has no attention map in gqa/"):
+        TASK.samples(data_root(tmp_path))
+    write_json(tmp_path, ATTENTIONS, [*maps[1:], {**maps[0], "attention": [[1.0, 2.0]]}])
+    with pytest.raises(DataError, match=r"attentions.json:\d+: attention: expected a square of numbers"):
+        TASK.samples(data_root(tmp_path))
+    write_json(tmp_path, ATTENTIONS, maps)
+    write_json(tmp_path, SCENES, {"n2": json.loads((tmp_path / SCENES).read_text())["n2"]})
+    with pytest.raises(DataError, match=r"annotations: object 12 is not in the scene of image n1"):
+        TASK.samples(data_root(tmp_path))
+    (tmp_path / SCENES).unlink()
+    with pytest.raises(UserError, match=r"sceneGraphs.json is missing"):
+        TASK.samples(data_root(tmp_path))
 
 
 def test_no_consistency_unless_all_entailed_questions_were_asked(tmp_path: Path) -> None:

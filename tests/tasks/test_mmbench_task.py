@@ -86,6 +86,7 @@ def test_one_wrong_pass_makes_the_question_wrong(tmp_path: Path) -> None:
     assert values(TASK, records) == {
         "circular": pytest.approx(2 / 3), "vanilla": 1.0, "circular/l2=CP": pytest.approx(2 / 3),
         "circular/l3=action": 1.0, "circular/l3=identity": 0.5,
+        "vanilla/l2=CP": 1.0, "vanilla/l3=action": 1.0, "vanilla/l3=identity": 1.0,
     }  # fmt: skip
     circular = TASK.metrics(records)[0]
     assert list(circular.ids) == ["1", "2", "3"]

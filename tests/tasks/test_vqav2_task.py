@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqeval.errors import DataError
 from sqeval.model import Verbatim
 from sqeval.scoring import vqa
 from sqeval.task import Sample, Score
-from sqeval_tasks.vqav2 import ANNOTATIONS, QUESTIONS, VQAv2
+from sqeval_tasks.vqav2 import ANNOTATIONS, QUESTIONS, TEST, TEST_DEV, VQAv2
 
 TASK = VQAv2()
 Rows = list[dict[str, Any]]
@@ -140,6 +141,62 @@ def test_files_that_do_not_fit_together(tmp_path: Path) -> None:
     moved = [{**ASKED[0], "image_id": 7}, ASKED[1]]
     with pytest.raises(DataError, match="image_id: expected image 7"):
         samples(tmp_path, asked=moved)
+
+
+HIDDEN = [{"image_id": 1, "question": "What?", "question_id": key} for key in (1002, 1000)]
+
+
+def hidden(root: Path, questions: Rows = HIDDEN, name: str = TEST_DEV) -> list[Sample]:
+    write_json(root, name, {"info": {}, "questions": questions})
+    return TASK.samples(data_root(root))
+
+
+def test_a_hidden_split_has_no_score(tmp_path: Path) -> None:
+    found = hidden(tmp_path)
+    assert [sample.id for sample in found] == ["1002", "1000"]
+    assert found[0].cluster == "coco/test2015/COCO_test2015_000000000001.jpg"
+    assert TASK.prompt(found[0]) == "What?\nAnswer the question using a single word or phrase."
+    assert TASK.gold(found[0]) == ""
+    assert TASK.data_version(data_root(tmp_path), found) == "test-dev (no score: the answers are not public)"
+    records = answered(TASK, found, lambda sample: "Two dogs." if sample is found[0] else None)
+    assert [record.parsed for record in records] == ["2 dogs", None]
+    assert [(metric.name, len(metric.ids)) for metric in TASK.metrics(records)] == [("accuracy", 0)]
+
+
+def server_takes(content: bytes, wanted: set[int]) -> bool:
+    """What the official code that reads result files insists on."""
+    rows = json.loads(content)
+    assert isinstance(rows, list)
+    ids = [row["question_id"] for row in rows]
+    assert all(type(key) is int for key in ids)
+    assert all(type(row["answer"]) is str and row.keys() == {"question_id", "answer"} for row in rows)
+    return len(set(ids)) == len(ids) and set(ids) == wanted
+
+
+def test_the_submission_of_test_dev_holds_all_of_test(tmp_path: Path) -> None:
+    records = answered(TASK, hidden(tmp_path), lambda sample: "Yes")
+    assert server_takes(TASK.submission(records)[1], {1000, 1002})
+    hidden(tmp_path, [*HIDDEN, {**HIDDEN[0], "question_id": 1001}], TEST)
+    assert server_takes(TASK.submission(records)[1], {1000, 1001, 1002})
+    assert json.loads(TASK.submission(records)[1])[-1] == {"question_id": 1001, "answer": ""}
+    with pytest.raises(
+        DataError, match=r"dev2015_questions.json:\d+: question_id: question 1000 of test-dev is not in"
+    ):
+        hidden(tmp_path, HIDDEN[:1], TEST)
+
+
+def test_val_comes_first_and_test_last(tmp_path: Path) -> None:
+    root = data_root(tmp_path)
+    assert [wanted.path for wanted in TASK.wanted(root)] == [QUESTIONS, ANNOTATIONS, "coco/val2014/COCO_val2014_*"]
+    assert len(hidden(tmp_path, HIDDEN, TEST)) == 2
+    assert TASK.data_version(root, []) == "test (no score: the answers are not public)"
+    assert [wanted.path for wanted in TASK.wanted(root)] == [TEST, "coco/test2015/COCO_test2015_*"]
+    assert server_takes(TASK.submission(answered(TASK, TASK.samples(root), lambda s: "no"))[1], {1000, 1002})
+    hidden(tmp_path)
+    assert [wanted.path for wanted in TASK.wanted(root)][:2] == [TEST_DEV, TEST]
+    assert len(samples(tmp_path)) == 2
+    assert TASK.data_version(root, []) == "val"
+    assert server_takes(TASK.submission(answered(TASK, TASK.samples(root), lambda s: "no"))[1], {42000, 42001})
 
 
 def test_annotators_must_be_told_apart(tmp_path: Path) -> None:

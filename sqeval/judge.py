@@ -1,0 +1,152 @@
+"""A judge behind an OpenAI-compatible address: one question, one reply, with retries and plain errors.
+
+The standard library is all that one POST needs.  Address and key come from the environment, as OpenAI's own client
+has them, and the key is never written or shown.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqeval.errors import UserError
+from sqeval.judged import Inquiry
+from sqeval.report.text import plain
+from sqeval.secrets import MASK, mask
+
+URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+DEFAULT_URL = "https://api.openai.com/v1"
+ATTEMPTS = 6
+LONGEST_PAUSE = 60.0
+"""Seconds, whatever the server wishes."""
+TIMEOUT = 180.0
+AGAIN = frozenset({408, 409, 425, 429})
+"""Refusals that pass, beside those of 500 and above."""
+FATAL = frozenset({401, 403, 404})
+"""Refusals that any other question would meet too: key, permission, name of the model or address."""
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a judge said."""
+
+    text: str
+    version: str
+    """The model that the server says it was: a name such as ``gpt-4`` stands for another one next year."""
+
+
+class JudgeError(Exception):
+    """There is no reply. `fatal`: nor will there be one to any other question."""
+
+    def __init__(self, problem: str, *, fatal: bool = False) -> None:
+        super().__init__(problem)
+        self.fatal = fatal
+
+
+class Judge:
+    """A model at an address."""
+
+    def __init__(self, name: str, url: str, key: str | None = None) -> None:
+        self.name, self.url = name, url.rstrip("/")
+        self._key = key
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def ask(self, inquiry: Inquiry) -> Reply:
+        """Put a question. Raises JudgeError if there is no reply after `ATTEMPTS`."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(inquiry)
+            except urllib.error.HTTPError as error:
+                problem = JudgeError(f"HTTP {error.code}: {self._body(error)}", fatal=error.code in FATAL)
+                if error.code < 500 and error.code not in AGAIN:
+                    break
+                wait = _wish(error.headers.get("Retry-After"))
+            except (OSError, http.client.HTTPException) as error:
+                reason = getattr(error, "reason", None) or error
+                problem = JudgeError(f"no answer ({plain(str(reason), _SHOWN)})", fatal=True)
+                wait = None
+            except ValueError as error:
+                problem, wait = JudgeError(f"not a chat completion: {self._hidden(str(error))}"), None
+            if attempt + 1 < ATTEMPTS:
+                time.sleep(min(LONGEST_PAUSE, 2.0**attempt if wait is None else wait))
+        raise problem
+
+    def _once(self, inquiry: Inquiry) -> Reply:
+        body = {
+            "model": self.name,
+            "messages": [{"role": role, "content": text} for role, text in inquiry.messages],
+            "max_tokens": inquiry.max_tokens,
+            "temperature": inquiry.temperature,
+        }
+        headers = {"Content-Type": "application/json", "User-Agent": "sqeval"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
+        with self._opener.open(request, timeout=TIMEOUT) as answer:
+            return _reply(json.loads(answer.read()), self.name)
+
+    def _body(self, error: urllib.error.HTTPError) -> str:
+        """What the server says about its refusal, in a line."""
+        try:
+            text = error.read(10_000).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException):
+            text = ""
+        with suppress(ValueError, KeyError, TypeError):
+            text = json.loads(text)["error"]["message"]
+        return self._hidden(str(text)) or str(error.reason)
+
+    def _hidden(self, text: str) -> str:
+        """A line without the key, which servers like to repeat."""
+        text = text.replace(self._key, MASK) if self._key else text
+        return plain(mask(text), _SHOWN)
+
+
+def judge_from_environment(name: str, environment: Mapping[str, str] = os.environ) -> Judge:
+    """The judge called `name` at ``$OPENAI_BASE_URL``, with ``$OPENAI_API_KEY``. Raises UserError."""
+    url, key = environment.get(URL) or DEFAULT_URL, (environment.get(KEY) or "").strip()
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise UserError(f"{URL}: expected an address such as {DEFAULT_URL}; the key belongs into {KEY}")
+    if not key and url == DEFAULT_URL:
+        raise UserError(f"--judge {name}: set {KEY}, or {URL} to the address of another OpenAI-compatible server")
+    if not (key.isascii() and key.isprintable()):
+        raise UserError(f"{KEY}: holds characters that no key has")
+    return Judge(name, url, key or None)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would take the key to another address: it is an error instead."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _reply(answer: Any, name: str) -> Reply:
+    """Raises ValueError for what is no chat completion. A refusal to say anything is a reply without text."""
+    try:
+        text, version = answer["choices"][0]["message"]["content"], answer.get("model") or name
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ValueError(json.dumps(answer)[:_SHOWN]) from None
+    if not isinstance(text, str | None) or not isinstance(version, str):
+        raise ValueError(json.dumps(answer)[:_SHOWN])
+    # Half a surrogate pair could not be stored.
+    return Reply((text or "").encode("utf-8", "replace").decode(), version)
+
+
+def _wish(header: str | None) -> float | None:
+    """Seconds that the server asks to wait; None if it does not say, or gives a date."""
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
