@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import tiny_sqllava as tiny
+import torch
 from shades import Shades, Tints
 from test_survival import content, in_child
 
@@ -110,7 +111,11 @@ def test_a_killed_run_goes_on_with_another_batch_to_the_same_bytes(number: int, 
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield answer
 
-    assert in_child(lambda: evaluate(both(), model=Dying())) == -signal.SIGKILL
+    def run() -> None:
+        torch.set_num_threads(1)  # a forked process has not the threads that OpenMP waits for
+        evaluate(both(), model=Dying())
+
+    assert in_child(run) == -signal.SIGKILL
     evaluate(both(engine="rows", workers=2))
     assert content(both().folder) == content(both(name="whole").folder)
     assert throughput(both())["questions"] == QUESTIONS - number
