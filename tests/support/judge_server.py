@@ -57,7 +57,7 @@ def judging(replying: Callable[[dict[str, Any], int], Wish]) -> Iterator[Court]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     court.url = f"http://127.0.0.1:{server.server_port}/v1"
     try:

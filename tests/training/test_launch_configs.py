@@ -65,7 +65,8 @@ def test_options_for_several_nodes_go_over_the_file(name: str, launched: Any) ->
     options = ["--num_machines", "4", "--num_processes", "32", "--machine_rank", "3", "--main_process_ip", "10.0.0.1"]
     args = launched(name, *options)
     assert (args.nnodes, args.nproc_per_node, args.node_rank) == ("4", "8", 3)
-    assert args.master_addr == "10.0.0.1"
+    assert args.rdzv_backend == "static"
+    assert args.rdzv_endpoint.startswith("10.0.0.1:")  # which torchrun takes for the address of the first node
 
 
 def test_fsdp2_wraps_the_blocks_of_both_towers(launched: Any) -> None:
