@@ -20,6 +20,8 @@ LEGEND = (
     "Bold: the best of the ranked runs. Runs with --limit or with errors are not ranked. Floors never see the image."
 )
 SYNTHETIC = "Synthetic scenes: they test the harness and the training loop, and rank no real model."
+IN_ONE_LINE, LONG_NAME = 6, 16
+"""Tasks whose values and intervals fit into one line of 80 characters; characters of a name that are not broken."""
 FIELDS = (
     "data", "run", "standing", "flags", "task", "version", "metric", "value", "low", "high", "n", "clusters", "best",
 )  # fmt: skip
@@ -104,7 +106,9 @@ def _table(board: Board, title: str) -> RenderableType:
 
     table = Table(box=box.HORIZONTALS, header_style="bold", padding=(0, 0), title_justify="left")
     table.title = Text(f"Data: {title}", style="bold")
-    table.add_column("model", overflow="fold", min_width=8)
+    longest = max(len(name(entry, board)) for entry in board.entries)
+    table.add_column("model", overflow="fold", min_width=min(longest, LONG_NAME))
+    gap = " " if len(board.tasks) <= IN_ONE_LINE else "\n"
     for task in board.tasks:
         heading = Text(f"{plain(task)}\n").append(plain(metric(board, task)), style="dim")
         table.add_column(heading, justify="right", overflow="fold")
@@ -113,7 +117,10 @@ def _table(board: Board, title: str) -> RenderableType:
             table.add_section()
             table.add_row(Text(SECTIONS[standing], style="dim italic"))
         for entry in entries:
-            cells = [Text(_cell(entry, task), style="bold" if task in entry.best else "") for task in board.tasks]
+            cells = [
+                Text(_cell(entry, task).replace(" ", gap), style="bold" if task in entry.best else "")
+                for task in board.tasks
+            ]
             table.add_row(Text(name(entry, board)), *cells, style="" if standing is Standing.FULL else "dim")
     return table
 
