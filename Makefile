@@ -36,7 +36,7 @@ format: $(VENV)/.installed-dev  ## format the code
 	$(BIN)/ruff format $(CHECKED)
 	$(BIN)/ruff check --fix $(CHECKED)
 
-mini-checkpoint: $(VENV)/.installed  ## train the packaged checkpoint anew (about 15 minutes) into build/mini
+mini-checkpoint: $(VENV)/.installed  ## train the mini recipe (about 20 minutes) into build/mini
 	$(BIN)/sqllava train mini --out build/mini
 
 baselines: $(VENV)/.installed  ## run the demo anew and store its runs as the committed baselines and leaderboard
