@@ -187,6 +187,7 @@ def _spread(counts: Sequence[int]) -> tuple[Tensor, Tensor]:
     return runs, torch.arange(len(runs)) - (lengths.cumsum(0) - lengths)[runs]
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # a layer may be compiled, as in training; trees are not
 def tree_attention(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *,
     scaling: float, tree: Sequence[Extension], sliding_window: int | None = None, softcap: float | None = None,
