@@ -80,7 +80,9 @@ class RunConfig(BaseModel):
     def _number_or_auto(cls, value: Any) -> Any:
         if value == "auto":
             return None
-        return int(value) if isinstance(value, str) and value.isdecimal() else value
+        if isinstance(value, str) and not value.isdecimal():
+            raise ValueError(f"expected a whole number or auto, found {value!r}")
+        return int(value) if isinstance(value, str) else value
 
     @field_validator("name")
     @classmethod
