@@ -54,6 +54,12 @@ def _check_trackers(recipe: Recipe) -> None:
             raise RecipeError(f"trackers: {name} is not installed (installed: {there}); install it or leave it out")
 
 
+def leave() -> None:
+    """Part from the other processes: one that ends without it is now and then aborted, by threads that still run."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def configure(accelerator: Accelerator, stage: Stage) -> None:
     """Tell DeepSpeed what it does in our place: it clips by itself, and wants some batch size (for its log alone)."""
     if accelerator.distributed_type == DistributedType.DEEPSPEED:

@@ -21,9 +21,9 @@ from sqllava.errors import SqLlavaError
 from sqllava.hooks import evaluator
 from sqllava.training.hold import LOCK, held
 from sqllava.training.journal import Journal
-from sqllava.training.loop import Run, StopSignal, train_stage
+from sqllava.training.loop import Run, StoppedError, StopSignal, train_stage
 from sqllava.training.output import LAST, Output, is_finished, recipe_json, write_checkpoint
-from sqllava.training.processes import start
+from sqllava.training.processes import leave, start
 from sqllava.training.recipe import Recipe
 from sqllava.training.stages import Corpus, finish, prepare
 from sqllava.training.state import FOLDER, Position, newest, read_position, same_recipe
@@ -41,15 +41,20 @@ def train(
     and its kinds for bad data, checkpoints and recipes, and `loop.StoppedError` after SIGTERM, when the state is saved.
     """
     accelerator = start(recipe, out, cpu=cpu)
-    _check_free(recipe, out, resume)
-    accelerator.wait_for_everyone()
-    with held(out) if accelerator.is_main_process else nullcontext():
-        if accelerator.is_main_process:
-            remove_leftovers(out)
-            write_text(out / "recipe.json", recipe_json(recipe))
+    try:
+        _check_free(recipe, out, resume)
         accelerator.wait_for_everyone()
-        if not _unpack(out, accelerator):
-            _train(recipe, root, out, accelerator, quiet)
+        with held(out) if accelerator.is_main_process else nullcontext():
+            if accelerator.is_main_process:
+                remove_leftovers(out)
+                write_text(out / "recipe.json", recipe_json(recipe))
+            accelerator.wait_for_everyone()
+            if not _unpack(out, accelerator):
+                _train(recipe, root, out, accelerator, quiet)
+    except (SqLlavaError, StoppedError):  # which all processes raise
+        leave()
+        raise
+    leave()
     return out
 
 
