@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import random
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,7 +151,7 @@ class EveryLogit(ConversationObjective):
         return losses[predicted.flatten() > 0], predicted[predicted > 0]
 
 
-class Contender:
+class Contender(ABC):
     """One way of doing a step."""
 
     def __init__(self, model: nn.Module, stage: Stage, accelerator: Accelerator) -> None:
@@ -158,13 +159,13 @@ class Contender:
         self.learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer: Any = None
 
+    @abstractmethod
     def batch(self, samples: Samples) -> Any:
         """What `step` takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, batch: Any) -> tuple[float, float]:
         """Forward, backward, optimizer; gives the loss and the norm of its gradient."""
-        raise NotImplementedError
 
     def reset(self, weights: list[Tensor]) -> None:
         """Start again from `weights`, with an optimizer that has seen nothing."""

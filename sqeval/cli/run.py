@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sqeval.cli.options import Fresh, Judge, JudgeRounds, MaxErrors
+
 if TYPE_CHECKING:
     from sqeval.evaluation import Outcome
 
@@ -77,24 +79,13 @@ def command(
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.", show_default="auto")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...", show_default="auto")] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            help="Model that judges where a task needs one, at $OPENAI_BASE_URL with $OPENAI_API_KEY.",
-            metavar="MODEL",
-            show_default=False,
-        ),
-    ] = None,
-    judge_rounds: Annotated[
-        int | None, typer.Option(help="How often each response is judged.", show_default="1", min=1)
-    ] = None,
-    max_errors: Annotated[
-        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
-    ] = None,
+    judge: Judge = None,
+    judge_rounds: JudgeRounds = None,
+    max_errors: MaxErrors = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with any of these settings; flags win.", show_default=False)
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard what the run folder holds and start over.")] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Evaluate a checkpoint on benchmarks; the same command again continues where it stopped.
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sqeval.cli.options import Fresh, Judge, JudgeRounds, MaxErrors
+
 
 def command(
     predictions: Annotated[
@@ -26,21 +28,10 @@ def command(
     name: Annotated[
         str | None, typer.Option(help="Name of the new run folder.", show_default="from the predictions' name")
     ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            help="Model that judges where a task needs one, at $OPENAI_BASE_URL with $OPENAI_API_KEY.",
-            metavar="MODEL",
-            show_default=False,
-        ),
-    ] = None,
-    judge_rounds: Annotated[
-        int | None, typer.Option(help="How often each response is judged.", show_default="1", min=1)
-    ] = None,
-    max_errors: Annotated[
-        int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard what the run folder holds and start over.")] = False,
+    judge: Judge = None,
+    judge_rounds: JudgeRounds = None,
+    max_errors: MaxErrors = None,
+    fresh: Fresh = False,
 ) -> None:
     """Score predictions, or score a run again; writes a run folder like that of `sqeval run`.
 

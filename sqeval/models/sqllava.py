@@ -139,25 +139,16 @@ def load_sqllava(
         content = checkpoint_hash(ready.checkpoint, base=ready.base)
     except SqLlavaError as error:
         raise UserError(str(error)) from error
-    sees = model.config.sees_images
     details = {
         "dtype": str(model.dtype).removeprefix("torch."),
         "template": engine.template.name,
-        "image_aspect_ratio": mode if sees else None,
+        "image_aspect_ratio": mode if engine.sees_images else None,
     }
-    return SqLlavaModel(
-        Identity(
-            name=Path(ckpt).name,
-            kind="sqllava",
-            checkpoint=ckpt,
-            checkpoint_hash=content,
-            sees_images=sees,
-            details=details,
-            origin=ready.origin,
-        ),
-        engine,
-        note,
-    )
+    who = Identity(
+        name=Path(ckpt).name, kind="sqllava", checkpoint=ckpt, checkpoint_hash=content,
+        sees_images=engine.sees_images, details=details, origin=ready.origin,
+    )  # fmt: skip
+    return SqLlavaModel(who, engine, note)
 
 
 def usual_workers(device: str) -> int:

@@ -14,11 +14,6 @@ from sqllava.inference.pictures import Features, encode, pixels
 from sqllava.inference.requests import Completion, Group, Scored, Stats
 
 
-def _has_image(group: Group) -> bool:
-    """Groups with an image have the longer prefixes; waves are of one kind."""
-    return group.image is not None or group.features is not None
-
-
 class Intake:
     """A queue of jobs. `failed` gathers answers for what cannot be computed; whoever takes jobs passes them on."""
 
@@ -28,7 +23,8 @@ class Intake:
     ) -> None:  # fmt: skip
         self._model, self._features, self._stats = model, features, stats
         image_tokens = processor.image_seq_length if sees_images else 0
-        ordered = sorted(groups, key=lambda group: (_has_image(group), estimate(group, image_tokens)), reverse=True)
+        # Groups with an image have the longer prefixes, and waves are of one kind.
+        ordered = sorted(groups, key=lambda group: (group.has_image, estimate(group, image_tokens)), reverse=True)
         context = model.config.text_config.max_position_embeddings
         self._untokenized = jobs(ordered, processor, context, sees_images=sees_images)
         self._ready: deque[Job] = deque()

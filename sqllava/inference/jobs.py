@@ -62,7 +62,7 @@ def estimate(group: Group, image_tokens: int) -> float:
             size += request.samples * (len(request.prompt) / 4 + min(request.max_new_tokens, RESERVE))
         else:
             size += sum(len(request.prompt) + len(text) for text in request.continuations) / 4
-    return size + (image_tokens if group.image is not None or group.features is not None else 0)
+    return size + (image_tokens if group.has_image else 0)
 
 
 def jobs(
@@ -75,7 +75,7 @@ def jobs(
         tokens = iter(processor.tokenize(texts))
         for group in several:
             ids = [[next(tokens) for _ in _texts(request)] for request in group.requests]
-            images = sees_images and (group.image is not None or group.features is not None)
+            images = sees_images and group.has_image
             yield from _job(group, ids, context, int(images))
 
 

@@ -56,6 +56,11 @@ class Group:
     features: Tensor | None = None
     """The projected image, tokens×H, instead of `image`."""
 
+    @property
+    def has_image(self) -> bool:
+        """Whether prompts may speak of one."""
+        return self.image is not None or self.features is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

@@ -119,7 +119,8 @@ class Launcher:
         rows = [(number, row) for number, job in enumerate(jobs) for row in job.segments]
         seen = [job.prefix.count(self.image_token) for job in jobs]
         parts, branches = [], []
-        for some in _by_length(rows):
+        by_length = _by_length(rows)
+        for some in by_length:
             level = Level(prefixes, [number for number, _ in some])
             parts.append(
                 Part(
@@ -127,7 +128,7 @@ class Launcher:
                 )
             )
             branches.append(Branch(level, [row if isinstance(row, Segment) else None for _, row in some]))
-        ordered = [row for some in _by_length(rows) for _, row in some]
+        ordered = [row for some in by_length for _, row in some]
         last: list[int] = []
         inside: list[int] = []
         end = 0
