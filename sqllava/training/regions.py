@@ -40,6 +40,8 @@ class RegionLabels:
     """Attribute -> its values; value k has class k + 1."""
     targets: dict[str, Tensor]
     """Attribute -> (images, patches) int64."""
+    side: int
+    """Side of an image in pixels."""
 
 
 def read_regions(path: Path, *, side: int, patch: int) -> RegionLabels:
@@ -67,7 +69,7 @@ def read_regions(path: Path, *, side: int, patch: int) -> RegionLabels:
         images = [record["image"] for record in records]
     except (KeyError, TypeError, AttributeError) as error:
         raise TrainingDataError(f"{path}: a record lacks image, labels, regions or box: {error!r}") from error
-    return RegionLabels(images, classes, {a: torch.from_numpy(t) for a, t in targets.items()})
+    return RegionLabels(images, classes, {a: torch.from_numpy(t) for a, t in targets.items()}, side)
 
 
 def _owners(boxes: list[Any], side: int, patch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -118,7 +120,7 @@ class RegionObjective(nn.Module):
 
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
         """Weighted mean over patches of the cross-entropies' sum over attributes."""
-        return sums[0] / counts[0]
+        return sums[0] / counts[0].clamp(min=1e-9)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """The sum of losses, one number in a vector, float32; of images alone, the mean square of their features."""
@@ -150,17 +152,34 @@ class RegionSteps(Dataset[Step]):
         rows = torch.randint(len(self.labels.images), (self.stage.batch_size,), generator=order)
         rows = rows[self.rank :: self.processes]
         size = self.stage.micro_batch_size or len(rows)
-        return Step(0, [self._batch(chosen) for chosen in torch.split(rows, size)])
+        result = Step(0, [])
+        for chosen in torch.split(rows, size):
+            result.micro_batches.append(self._batch(chosen, result.bad))
+        return result
 
-    def _batch(self, rows: Tensor) -> dict[str, Tensor]:
-        try:
-            pixels = torch.stack([self.pictures.read(self.labels.images[i]) for i in rows.tolist()])
-        except BadPictureError as error:
-            raise TrainingDataError(str(error)) from error
+    def _batch(self, rows: Tensor, bad: list[str]) -> dict[str, Tensor]:
+        """An image that cannot be read keeps its place, so that processes stay in step, and weighs nothing."""
+        pixels, readable = self.read(rows.tolist(), bad)
         targets = {attribute: target[rows] for attribute, target in self.labels.targets.items()}
-        weights = torch.where(shows_object(targets), 1.0, EMPTY_WEIGHT)
+        weights = torch.where(shows_object(targets), 1.0, EMPTY_WEIGHT) * readable[:, None]
         named = {f"region_{attribute}": target for attribute, target in targets.items()}
         return {"pixel_values": pixels, "patch_weights": weights, **named}
+
+    def read(self, rows: list[int], bad: list[str]) -> tuple[Tensor, Tensor]:
+        """Pixels (I×3×S×S, zeros for an image that cannot be read) and which could be read (I, bool).
+
+        `bad` receives a message for each that could not.
+        """
+        side = self.labels.side
+        pixels = torch.zeros(len(rows), 3, side, side)
+        readable = torch.ones(len(rows), dtype=torch.bool)
+        for place, row in enumerate(rows):
+            try:
+                pixels[place] = self.pictures.read(self.labels.images[row])
+            except BadPictureError as error:
+                bad.append(f"stage {self.stage.name}: record {row}: {error}")
+                readable[place] = False
+        return pixels, readable
 
 
 def _targets(batch: dict[str, Tensor]) -> dict[str, Tensor]:

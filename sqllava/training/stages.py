@@ -138,9 +138,8 @@ def finish(prepared: Prepared, objective: Any, stage: Stage) -> None:
     """What is left to do to the weights of the prepared `objective` once a stage is through. Every process calls it."""
     if stage.kind == "regions":
         dataset: RegionSteps = prepared.dataset
-        names = dataset.labels.images[:256]
-        pixels = torch.stack([dataset.pictures.read(name) for name in names]).to(prepared.model.device)
-        unit_size(objective, prepared.model, pixels)
+        pixels, readable = dataset.read(list(range(min(256, len(dataset.labels.images)))), [])
+        unit_size(objective, prepared.model, pixels[readable].to(prepared.model.device))
 
 
 def _labels(model: SqLlavaForConditionalGeneration, path: Path) -> RegionLabels:

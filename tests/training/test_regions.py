@@ -105,7 +105,7 @@ def test_grounding_prefers_the_words_of_what_a_patch_shows(tmp_path: Path) -> No
 def test_features_are_brought_to_unit_size() -> None:
     model = tiny.model()
     pixels = torch.randn(4, 3, 24, 24)
-    labels = RegionLabels(["x.png"], {"shape": ["circle"]}, {"shape": torch.ones(1, 9, dtype=torch.long)})
+    labels = RegionLabels(["x.png"], {"shape": ["circle"]}, {"shape": torch.ones(1, 9, dtype=torch.long)}, 24)
     unit_size(RegionObjective(model, labels, 0), model, pixels)
     with torch.no_grad():
         hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states

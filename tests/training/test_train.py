@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,27 @@ def test_too_many_broken_images_stop_the_run_and_a_few_are_counted(root: Path, t
     _, lines = run(small_recipe(*settings, "bad_samples=2"), broken, tmp_path / "lenient")
     assert lines[-1]["bad_samples"] == 2  # once an epoch
     assert sum(line.get("event") == "bad sample" for line in lines) == 2
+
+
+def test_broken_images_of_regions_weigh_nothing_within_the_limit(root: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "root"
+    broken.mkdir()
+    for entry in root.iterdir():
+        (broken / entry.name).symlink_to(entry)
+    (broken / "llava").unlink()
+    (broken / "llava").mkdir()
+    records = json.loads((root / "llava/regions.json").read_text("utf-8"))[:8]
+    for name in ("alignment.json", "instruct.json"):
+        (broken / "llava" / name).symlink_to(root / "llava" / name)
+    (broken / "llava/regions.json").write_text(json.dumps([{**records[0], "image": "gone.png"}, *records[1:]]))
+    settings = [*steps(1), "stages.tower.steps=3", "stages.alignment.grounding=null", "stages.2.grounding=null"]
+    with pytest.raises(SqLlavaError, match=r"stage tower: record 0: .*gone\.png"):
+        run(small_recipe(*settings), broken, tmp_path / "strict")
+    _, lines = run(small_recipe(*settings, "bad_samples=1000"), broken, tmp_path / "lenient")
+    told = [line["message"] for line in lines if line.get("event") == "bad sample"]
+    assert told
+    assert all("gone.png" in message for message in told)
+    assert all(isfinite(line["loss"]) for line in lines if "loss" in line)
 
 
 def test_evaluation_during_training_keeps_the_best_and_disturbs_nothing(root: Path, tmp_path: Path) -> None:
