@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqeval import epochs as repeats
 from sqeval.changes import Cell, Flips, cells, flips, per_unit
 from sqeval.data.collection import paused
 from sqeval.errors import EXIT_INCOMPLETE, EXIT_REGRESSION, IncompleteError, SqevalError, UserError
@@ -160,5 +161,5 @@ def _metrics(run: TaskRun, ids: set[str]) -> dict[str, Metric]:
     if task.version != run.result["version"]:
         then = run.result["version"]
         raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")
-    metrics = task.metrics([record for record in run.records if record.id in ids])
+    metrics = repeats.metrics(task, [record for record in run.records if record.id in ids])
     return {metric.name: metric for metric in metrics}

@@ -41,7 +41,11 @@ class RunConfig(BaseModel):
     limit: int | None = Field(default=None, ge=1)
     """Least number of questions a task, asked about whole images; None: all."""
     seed: int = Field(default=0, ge=0)
-    """Draws the images of `limit`, and the baselines' guesses."""
+    """Draws the images of `limit`, the baselines' guesses, and answers at a `temperature`."""
+    epochs: int = Field(default=1, ge=1)
+    """How often each question is asked; its answers' scores are averaged first."""
+    temperature: float | None = Field(default=None, ge=0, le=10)
+    """At which answers are drawn; None: as each benchmark's protocol says, which is greedy as a rule."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens that the model holds at once; None: measured or chosen by the adapter."""
     workers: int | None = Field(default=None, ge=0)
@@ -163,4 +167,6 @@ def default_name(config: RunConfig) -> str:
     parts = [source.stem if config.model == "replay" else source.name, Path(config.data).resolve().name]
     parts += [] if config.limit is None else [f"limit{config.limit}"]
     parts += [] if config.seed == 0 else [f"seed{config.seed}"]
+    parts += [] if config.temperature is None else [f"t{config.temperature:g}"]
+    parts += [] if config.epochs == 1 else [f"epochs{config.epochs}"]
     return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.") or "run" for part in parts)

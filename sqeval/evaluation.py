@@ -136,7 +136,12 @@ def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]
                 progress.note(f"not in {config.data}, and left out: {', '.join(left_out)}")
         else:
             tasks = parse_tasks(",".join(config.tasks))
-        return [runner.load(task, root, config.limit, config.seed) for task in tasks]
+        for task in tasks:
+            if config.temperature is not None:
+                task.settings = replace(task.settings, temperature=config.temperature, seed=config.seed)
+        if config.epochs > 1 and kind == "run" and not any(task.settings.temperature for task in tasks):
+            progress.note("--epochs repeats greedy answers, which hardly differ; --temperature draws them")
+        return [runner.load(task, root, config.limit, config.seed, config.epochs) for task in tasks]
 
 
 def _bench(config: RunConfig, loads: Sequence[runner.Load], fresh: bool, progress: Progress) -> Bench | None:

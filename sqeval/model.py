@@ -26,6 +26,8 @@ class Settings:
     """Upper limit of generated tokens a request."""
     temperature: float = 0.0
     """0 is greedy decoding."""
+    seed: int = 0
+    """Of what is drawn at other temperatures, together with the request's id."""
     stop: tuple[str, ...] = ()
     """Texts that end an answer; they are cut off."""
 

@@ -49,7 +49,7 @@ def select(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Samp
 
 def questions(task: Task, samples: Iterable[Sample], who: Identity) -> list[Question]:
     """The samples as `task` asks them and `who` answers them."""
-    how = digest([who.kind, who.checkpoint_hash or who.checkpoint, who.details], asdict(task.settings))
+    how = digest([who.kind, who.checkpoint_hash or who.checkpoint, who.details], _settings(task))
     sizes: dict[str, int | None] = {}
     asked = []
     for sample in samples:
@@ -84,7 +84,15 @@ def prompts_hash(task: Task, samples: Iterable[Sample]) -> str:
 
     Of all samples, not of those that ``--limit`` chose: runs with different limits can be compared on what they share.
     """
-    return digest([[sample.id, task.prompt(sample)] for sample in samples], asdict(task.settings))
+    return digest([[sample.id, task.prompt(sample)] for sample in samples], _settings(task, seed=False))
+
+
+def _settings(task: Task, *, seed: bool = True) -> dict[str, Any]:
+    """The seed counts where answers are drawn, and not as a way to ask: runs with different ones can be compared."""
+    values = asdict(task.settings)
+    if not (seed and values["temperature"]):
+        del values["seed"]
+    return values
 
 
 def digest(*parts: Any) -> str:

@@ -10,14 +10,17 @@ from typing import Any
 from sqeval.errors import UserError
 from sqeval.provenance import now, provenance
 
+Json = dict[str, Any]
+
 SCHEMA = 1
-SAME = ("model", "model_args", "limit", "seed")
+SAME = ("model", "model_args", "limit", "seed", "epochs", "temperature")
 """Settings that change answers by themselves; what `dtype` and `device` come to stands in the identity's details."""
+
+DEFAULTS: Json = {"epochs": 1, "temperature": None}
+"""What a run had that was begun before there were such settings."""
 
 JUDGE = ("judge", "judge_rounds")
 """Settings that change scores; a run may be given a judge later, but no second one."""
-
-Json = dict[str, Any]
 
 
 def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
@@ -88,7 +91,8 @@ def require_same(before: Json | None, told: Mapping[str, Any], folder: Path) -> 
 
 def _differ(before: Json, told: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     yield from _unequal([("kind", before["kind"], told["kind"])])
-    yield from _unequal([(key, before["config"][key], told["config"][key]) for key in SAME])
+    then = {**DEFAULTS, **before["config"]}
+    yield from _unequal([(key, then[key], told["config"][key]) for key in SAME])
     if before["config"].get("judge") is not None and told["config"]["judge"] is not None:
         yield from _unequal([(key, before["config"][key], told["config"][key]) for key in JUDGE])
     for task, here in told["data"].items():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqeval import epochs as repeats
 from sqeval.data.collection import paused
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, UserError
@@ -69,9 +70,11 @@ class Result:
 
 
 @paused()
-def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
-    """Read the task's samples and choose those to ask. Raises DataError for bad or empty data, UserError if the task
-    cannot be scored on this machine."""
+def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int = 1) -> Load:
+    """Read the task's samples and choose those to ask, each `epochs` times.
+
+    Raises DataError for bad or empty data, UserError if the task cannot be scored on this machine.
+    """
     task.require()
     root = replace(root, used=set())  # remembers the files of this task alone
     samples = task.samples(root)
@@ -84,7 +87,8 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int) -> Load:
         if sample.id in seen:
             raise DataError(f"task {task.name}: two samples have the id {sample.id!r}", file=root.path)
         seen.add(sample.id)
-    return Load(task, samples, select(samples, limit, seed), root.hash(), task.data_version(root, samples))
+    asked = repeats.repeated(select(samples, limit, seed), epochs)
+    return Load(task, samples, asked, root.hash(), task.data_version(root, samples))
 
 
 @paused()
@@ -144,18 +148,17 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench 
     A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged.
     """
     task, judge = plan.load.task, None
-    whole = len(records) == len(plan.load.samples)  # servers refuse a part
     if isinstance(task, JudgedTask):
         judged = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by)
         records, judge = judged.records, judged.judge
         if judged.waits is not None:
             folder.replace(records)
-            folder.submit(task.submission(records) if whole else None)  # the benchmark's own judge may take it
+            folder.submit(_submission(plan, records))  # the benchmark's own judge may take it
             return Result(task.name, None, _errors(records), judged.waits)
-    extra = task.corpus_scores(records, plan.load.samples)
+    extra = repeats.corpus_scores(task, records, plan.load.samples)
     if extra is not None:
         records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]
-    metrics = {metric.name: estimate(metric).to_json() for metric in task.metrics(records)}
+    metrics = {metric.name: estimate(metric).to_json() for metric in repeats.metrics(task, records)}
     if task.primary not in metrics:
         raise UserError(f"task {task.name} gives no metric {task.primary!r}, which it calls its primary one")
     folder.replace(records)
@@ -170,7 +173,7 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench 
         "judge": judge,
         "hashes": plan.hashes,
     }
-    folder.finish(result, task.submission(records) if whole else None)
+    folder.finish(result, _submission(plan, records))
     return Result(task.name, result, _errors(records))
 
 
@@ -183,6 +186,12 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
         "errored": sum(r.errored for r in records),
         "truncated": sum(r.truncated for r in records),
     }
+
+
+def _submission(plan: Plan, records: Sequence[Record]) -> tuple[str, bytes] | None:
+    """Of all samples: servers refuse a part."""
+    answers = repeats.first_epoch(records)
+    return plan.load.task.submission(answers) if len(answers) == len(plan.load.samples) else None
 
 
 def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:

@@ -76,7 +76,8 @@ class Task(ABC):
     files: ClassVar[tuple[WantedFile, ...]]
     splits: ClassVar[Mapping[str, str]] = {}
     """Official splits and their sizes, in words, for `sqeval tasks show`."""
-    settings: ClassVar[Settings] = Settings()
+    settings: Settings = Settings()
+    """How its questions are answered; of a class, as the protocol says."""
     predictions: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "text"),)
     """(id field, text field) pairs of the files of responses that `sqeval score` accepts for this task."""
     results: ClassVar[tuple[tuple[str, str], ...]] = ()

@@ -52,7 +52,17 @@ def command(
         int | None,
         typer.Option(help="Ask at least this many questions a task, about whole images drawn by --seed.", min=1),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of --limit and of random guesses.", show_default="0")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of --limit, --temperature and random guesses.", show_default="0")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Ask every question so often, and average its scores first.", min=1, show_default="1"),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Draw answers at this temperature.", min=0, show_default="the protocol's, 0 as a rule"),
+    ] = None,
     batch_tokens: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +121,8 @@ def command(
         "name": name,
         "limit": limit,
         "seed": seed,
+        "epochs": epochs,
+        "temperature": temperature,
         "batch_tokens": batch_tokens,
         "workers": workers,
         "engine": engine,

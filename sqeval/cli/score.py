@@ -78,6 +78,7 @@ def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:
         return predictions, {}
     try:
         remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
+        remembered |= {key: run["config"][key] for key in ("epochs", "temperature") if key in run["config"]}
     except (KeyError, TypeError) as error:
         raise DataError(f"is not a run of this version ({error})", file=folder / RUN, field="config") from None
     remembered["name"] = f"{folder.resolve().name}-rescored"

@@ -85,7 +85,7 @@ class SqLlavaModel:
             f"{request.task}/{request.id}",  # tasks name folders, so that the first slash parts the two
             prompt,
             max_new_tokens=settings.max_new_tokens,
-            sampling=Sampling(temperature=settings.temperature),
+            sampling=Sampling(temperature=settings.temperature, seed=settings.seed),
             stop=settings.stop,
         )
 
