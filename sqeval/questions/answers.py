@@ -1,7 +1,7 @@
 """``*.answers.jsonl``: what answerers said, a line an answer.
 
-    {"schema": "sqeval.answers/1", "qid", "answerer": {"name", "family"}, "condition": "img" | "blind" | "cf",
-     "cf_image_id", "k", "text"}
+{"schema": "sqeval.answers/1", "qid", "answerer": {"name", "family"}, "condition": "img" | "blind" | "cf",
+ "cf_image_id", "k", "text"}
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Answer:
     def to_json(self) -> str:
         """One line of JSON without the newline."""
         who: dict[str, Any] = {"name": self.answerer} | ({"family": self.family} if self.family else {})
-        value = {"schema": SCHEMA, "qid": self.qid, "answerer": who, "condition": self.condition}
+        value: dict[str, Any] = {"schema": SCHEMA, "qid": self.qid, "answerer": who, "condition": self.condition}
         value |= {"cf_image_id": self.other, "k": self.k, "text": self.text}
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -67,12 +67,9 @@ def read_answers(path: Path) -> list[Answer]:
         entry.one_of("schema", (SCHEMA,))
         who = entry.entry("answerer")
         condition: Any = entry.one_of("condition", CONDITIONS)
-        found.append(
-            Answer(
-                entry.get("qid", str), who.get("name", str), condition, entry.get("text", str), entry.get("k", int, 0),
-                entry.get("cf_image_id", str, "") or None, who.get("family", str, "") or None,
-            )  # fmt: skip
-        )
+        other, family = entry.get("cf_image_id", str, "") or None, who.get("family", str, "") or None
+        texts = entry.get("qid", str), who.get("name", str), condition, entry.get("text", str)
+        found.append(Answer(*texts, k=entry.get("k", int, 0), other=other, family=family))
     require_unique(((answer.key, entry) for answer, entry in zip(found, entries, strict=True)), "qid")
     return found
 

@@ -153,6 +153,15 @@ def _one_of(texts: Callable[[], Sequence[str]]) -> Rewrite:
     return lambda text, rng: texts()[int(rng.integers(len(texts())))]
 
 
+def _reorder(images: Images, dose: float = 1.0, seed: int = 0) -> list[ImageQuestions]:
+    return [images[i] for i in np.random.default_rng(seed).permutation(len(images))]
+
+
+def _half(images: Images, dose: float = 1.0, seed: int = 0) -> list[ImageQuestions]:
+    order = np.random.default_rng(seed).permutation(len(images))
+    return [images[i] for i in sorted(order[: max(1, len(images) // 2)])]
+
+
 CORRUPTIONS: dict[str, Corruption] = {
     "shuffle_images": shuffle_images,
     "generic": rewriting(_one_of(lambda: GENERIC)),
@@ -172,12 +181,8 @@ CORRUPTIONS: dict[str, Corruption] = {
 INVARIANCES: dict[str, Corruption] = {
     "lowercase": rewriting(lambda text, rng: text.lower()),
     "format_suffix": rewriting(lambda text, rng: f"{text}\nAnswer the question using a single word or phrase."),
-    "politeness": rewriting(lambda text, rng: f"Please tell me {text[:1].lower()}{text[1:]}"),
-    "reorder_images": lambda images, dose=1.0, seed=0: [
-        images[i] for i in np.random.default_rng(seed).permutation(len(images))
-    ],
-    "subsample_half": lambda images, dose=1.0, seed=0: [
-        images[i] for i in sorted(np.random.default_rng(seed).permutation(len(images))[: max(1, len(images) // 2)])
-    ],
+    "politeness": rewriting(lambda text, rng: f"Can you tell me {text[:1].lower()}{text[1:]}"),
+    "reorder_images": _reorder,
+    "subsample_half": _half,
 }
 """What no metric of quality may react to."""

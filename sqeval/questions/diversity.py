@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,9 @@ Floats = NDArray[np.float64]
 
 SAME = 0.80
 """Cosine of content words from which two questions about an image ask the same."""
-QUESTION_WORDS = frozenset("how many where who whose why when which color kind type much".split())
+QUESTION_WORDS = frozenset(
+    ("how", "many", "much", "where", "who", "whose", "why", "when", "which", "color", "kind", "type")
+)
 """Function words that make two questions about one thing different ones."""
 SELF_BLEU_SIZE, SELF_BLEU_DRAWS = 50, 200
 VENDI_SIZE, VENDI_DRAWS = 50, 20
@@ -34,7 +36,7 @@ def classes(texts: Sequence[str]) -> list[int]:
     Two questions repeat each other if the cosine of their content words reaches `SAME`: counts on a log scale, without
     document frequencies, so that a class depends on nothing but the questions in it. Equal texts are always the same.
     """
-    kernel = _kernel(texts, _matter, use_idf=False)
+    kernel = _small_kernel([_matter(text) for text in texts])
     founders: list[int] = []
     found: list[int] = []
     for i in range(len(texts)):
@@ -102,7 +104,7 @@ def vendi_at(texts: Sequence[str], size: int = VENDI_SIZE, draws: int = VENDI_DR
         return None
     rng = np.random.default_rng(seed)
     chosen = [rng.choice(len(texts), size, replace=False) for _ in range(draws)]
-    vectors = _vectors(texts, tokens)
+    vectors = _vectors(texts)
     return float(np.mean([vendi(_cosines(vectors[rows])) for rows in chosen]))
 
 
@@ -110,7 +112,7 @@ def self_cider(texts: Sequence[str]) -> float | None:
     """Self-CIDEr of one image's questions (Wang & Chan 2019), on 1- to 4-grams: 0 for copies, 1 for none in common."""
     if len(texts) < 2:
         return None
-    kernel = _kernel(texts, lambda text: [g for n in range(1, 5) for g in _grams(tokens(text), n)])
+    kernel = _small_kernel([[g for n in range(1, 5) for g in _grams(tokens(text), n)] for text in texts], idf=True)
     roots = np.sqrt(np.clip(np.linalg.eigvalsh(kernel), 0, None))
     return float(-math.log(roots.max() / roots.sum()) / math.log(len(texts))) if roots.sum() else 0.0
 
@@ -162,17 +164,28 @@ def _grams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
     return list(zip(*(words[i:] for i in range(n)), strict=False))
 
 
-def _vectors(texts: Sequence[str], analyzer: Callable[[str], Sequence[Any]], *, use_idf: bool = True) -> Any:
+def _small_kernel(bags: Sequence[Sequence[Any]], *, idf: bool = False) -> Floats:
+    """Cosines of a few bags of terms, counts on a log scale, rarer terms heavier if `idf`: what scikit-learn's
+    vectorizer gives, without what it costs to set up once an image."""
+    counts = [Counter(bag) for bag in bags]
+    seen = Counter(term for count in counts for term in count)
+    place = {term: i for i, term in enumerate(seen)}
+    vectors = np.zeros((len(bags), max(1, len(place))))
+    for row, count in zip(vectors, counts, strict=True):
+        for term, times in count.items():
+            rarity = math.log((1 + len(bags)) / (1 + seen[term])) + 1 if idf else 1.0
+            row[place[term]] = (1 + math.log(times)) * rarity
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return _cosines(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0))
+
+
+def _vectors(texts: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     try:
-        return TfidfVectorizer(analyzer=analyzer, sublinear_tf=True, use_idf=use_idf).fit_transform(texts)
+        return TfidfVectorizer(analyzer=tokens, sublinear_tf=True).fit_transform(texts)
     except ValueError:  # no word at all
         return np.zeros((len(texts), 1))
-
-
-def _kernel(texts: Sequence[str], analyzer: Callable[[str], Sequence[Any]], *, use_idf: bool = True) -> Floats:
-    return _cosines(_vectors(texts, analyzer, use_idf=use_idf))
 
 
 def _cosines(vectors: Any) -> Floats:

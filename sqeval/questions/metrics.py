@@ -44,8 +44,8 @@ GROUPS = {
 _ALL = (
     QuestionMetric(
         "wf.valid", "wf", 0, "question", 0, 1, "up",
-        "share with none of: empty, no letters, a leaked role marker, mojibake, cut off at the token limit, more than 64"
-        " tokens, any 3-gram three times", "ours",
+        "share with none of: empty, no letters, a leaked role marker, mojibake, cut off at the token limit, more than"
+        " 64 tokens, any 3-gram three times", "ours",
     ),
     QuestionMetric(
         "wf.asks", "wf", 0, "question", 0, 1, "up",
@@ -72,7 +72,7 @@ _ALL = (
     QuestionMetric(
         "wf.rep", "wf", 0, "question", 0, 1, "down", "1 - distinct 4-grams / 4-grams within the question", "ours",
     ),
-    QuestionMetric("wf.len", "wf", 0, "question", 0, None, "none", "tokens of the normalised question (median)", "ours"),
+    QuestionMetric("wf.len", "wf", 0, "question", 0, None, "none", "tokens of the question (median)", "ours"),
     QuestionMetric(
         "dv.distinct_k", "dv", 0, "image", 1, None, "up",
         "classes among an image's questions; the same class if the cosine of content words reaches .80", "ours",
@@ -128,7 +128,8 @@ _ALL = (
         needs="200 questions in the pool",
     ),
     QuestionMetric(
-        "dv.generic", "dv", 0, "corpus", 0, 1, "down", "share of questions asked about at least 1 % (and 3) of the images",
+        "dv.generic", "dv", 0, "corpus", 0, 1, "down",
+        "share of questions asked about at least 1 % (and 3) of the images",
         "after Krishna et al. 2019", expected={"generic": 1},
     ),
     QuestionMetric(
@@ -136,7 +137,8 @@ _ALL = (
         "inventiveness: Jain et al. 2017", needs="--training-questions",
     ),
     QuestionMetric(
-        "dv.object_coverage", "dv", 1, "image", 0, 1, "up", "share of an image's annotated objects that some question names",
+        "dv.object_coverage", "dv", 1, "image", 0, 1, "up",
+        "share of an image's annotated objects that some question names",
         "ours", needs="object labels", expected={"shuffle_images": -1, "generic": -1, "trivia": -1},
     ),
     QuestionMetric(
@@ -163,7 +165,8 @@ _ALL = (
         expected={"shuffle_images": 1, "object_swap": 1},
     ),
     QuestionMetric(
-        "gr.nonvisual", "gr", 1, "question", 0, 1, "down", "share that fits no image more than another (|rAUC - .5| < .02)",
+        "gr.nonvisual", "gr", 1, "question", 0, 1, "down",
+        "share that fits no image more than another (|rAUC - .5| < .02)",
         "after Ray et al. 2016", needs="captions or labels of 30 images", expected={"generic": 1, "trivia": 1},
     ),
     QuestionMetric(
@@ -180,9 +183,10 @@ _ALL = (
     ),
     QuestionMetric(
         "an.visual", "an", 3, "question", -1, 1, "up",
-        "VD = (A_img + A_blind - 2 A_cross) / 2, an unbiased half squared MMD with the match kernel: 0 on average if the"
-        " image changes nothing", "Gretton et al. 2012", needs="answers with the image and without",
-        pitfalls="For yes/no questions it cannot exceed what guessing leaves.", expected={"blind_answerable": -1, "trivia": -1},
+        "VD = (A_img + A_blind - 2 A_cross) / 2, an unbiased half squared MMD with the match kernel: 0 on average if"
+        " the image changes nothing", "Gretton et al. 2012", needs="answers with the image and without",
+        pitfalls="For yes/no questions it cannot exceed what guessing leaves.",
+        expected={"blind_answerable": -1, "trivia": -1},
     ),
     QuestionMetric(
         "an.gig", "an", 3, "question", -1, 1, "up",
@@ -201,8 +205,8 @@ _ALL = (
         "UQ@k = mean over images of sum over classes of 1 - C(n - u, k) / C(n, k), u usable members of a class", "ours",
     ),
     QuestionMetric(
-        "uq.patient", "uq", 0, "image", 0, 1, "up", "value of the questions read in order with patience .8, over the best"
-        " possible", "NoveltyBench, arXiv 2504.05228",
+        "uq.patient", "uq", 0, "image", 0, 1, "up",
+        "value of the questions read in order with patience .8, over the best possible", "NoveltyBench 2025",
     ),
 )  # fmt: skip
 

@@ -15,7 +15,9 @@ from importlib import resources
 from sqeval.questions.files import Context
 from sqeval.questions.words import singular, tokens
 
-_EXISTENCE = re.compile(r"^(?:is|are|was|were) there\b|^(?:do|does|can|could) (?:you|we|one) see\b|^(?:is|are) any\b", re.I)
+_EXISTENCE = re.compile(
+    r"^(?:is|are|was|were) there\b|^(?:do|does|can|could) (?:you|we|one) see\b|^(?:is|are) any\b", re.I
+)
 _YES_NO = re.compile(r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|might|may)\b", re.I)
 _HYPOTHETICAL = re.compile(r"\b(?:might|could|would|may|if)\b", re.I)
 _INDEFINITE = frozenset({"any", "another", "a", "an"})

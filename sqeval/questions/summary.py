@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,14 @@ from sqeval.questions.table import Row, Table
 from sqeval.questions.usable import Step, funnel, patient_utility, usable_at
 from sqeval.questions.words import content_words, tokens
 from sqeval.stats import estimate
+from sqeval.stats.distributions import t_quantile
 from sqeval.stats.metric import mean
 
 WELL = ("valid", "asks", "fluent", "complete")
 """Diversity is measured on questions that pass these: word salad is diverse."""
+Statistic = Callable[[Sequence[str]], float | None]
+
+LEAST_PARTS = 3
 GROUPS = 20
 """Of images, for the jackknife of corpus metrics."""
 
@@ -52,7 +57,8 @@ class Summary:
 
 
 def summarise(table: Table, pool: Sequence[str] = ()) -> Summary:
-    """Every registered metric of the table's tier; `pool` holds the questions of all compared runs, for topics."""
+    """Every registered metric of the table's tier; `pool` holds the questions of all compared runs, for topics, which
+    without it are left out."""
     values = {name: _per_question(table, name) for name, metric in METRICS.items() if metric.level == "question"}
     values |= _per_image(table)
     gated = [[row for row in group if row.usable(WELL)] for group in table.by_image()]
@@ -109,7 +115,7 @@ def _over_images(table: Table, name: str, values: Sequence[float | None]) -> Val
 
 
 def _counts(classes: Sequence[int]) -> list[int]:
-    return np.bincount(classes).tolist()
+    return list(Counter(classes).values())
 
 
 def _corpus(table: Table, gated: list[list[Row]], pool: Sequence[str]) -> dict[str, Value]:
@@ -139,14 +145,14 @@ def _corpus(table: Table, gated: list[list[Row]], pool: Sequence[str]) -> dict[s
         "dv.open_neff": _jackknifed(gated, openings, total),
         "dv.generic": _jackknifed(gated, _generic, total),
     }
-    once = {
-        "dv.self_bleu": (diversity.self_bleu(flat), f"fewer than {diversity.SELF_BLEU_SIZE} questions"),
-        "dv.vendi": (diversity.vendi_at(flat), f"fewer than {diversity.VENDI_SIZE} questions"),
-        "dv.compression": (diversity.compression(flat), "less than 20 kB of questions"),
-        "dv.topics": (diversity.topic_coverage(flat, pool), "a pool of fewer than 200 questions"),
+    found |= {
+        "dv.self_bleu": _in_parts(texts, diversity.self_bleu, total, diversity.SELF_BLEU_SIZE),
+        "dv.vendi": _in_parts(texts, diversity.vendi_at, total, diversity.VENDI_SIZE),
+        "dv.compression": _once(diversity.compression(flat), len(flat), total, "less than 20 kB of questions"),
+        "dv.topics": _once(
+            diversity.topic_coverage(flat, pool), len(flat), total, "a pool of fewer than 200 questions of many words"
+        ),
     }
-    found |= {name: Value(v, used=len(flat), total=total, reason=None if v is not None else why)
-              for name, (v, why) in once.items()}  # fmt: skip
     return found | {"dv.novel": _novel(table, flat), "dv.object_coverage": _object_coverage(table)}
 
 
@@ -167,8 +173,6 @@ def _jackknifed(
     reason: str = "no well-formed question",
 ) -> Value:
     """The statistic with a delete-a-group jackknife interval: images dealt into `GROUPS` groups, t with G - 1."""
-    from sqeval.stats.distributions import t_quantile
-
     value = statistic(groups)
     used = sum(map(len, groups))
     if value is None:
@@ -181,6 +185,28 @@ def _jackknifed(
     variance = (parts - 1) / parts * float(((np.array(known) - np.mean(known)) ** 2).sum())
     half = t_quantile(0.975, parts - 1) * variance**0.5
     return Value(value, value - half, value + half, used, total)
+
+
+def _once(value: float | None, used: int, total: int, reason: str) -> Value:
+    return Value(value, used=used, total=total, reason=reason if value is None else None)
+
+
+def _in_parts(texts: Sequence[Sequence[str]], statistic: Statistic, total: int, size: int) -> Value:
+    """A statistic of fixed size, with an interval from its values in disjoint parts of the images, which are as many as
+    there are enough questions for, at most 10: of fixed size, it estimates the same in each."""
+    flat = [text for group in texts for text in group]
+    value = statistic(flat)
+    if value is None:
+        return Value(None, used=len(flat), total=total, reason=f"fewer than {size} questions")
+    parts = min(10, int(len(flat) / (1.2 * size)))
+    each = [
+        statistic([t for i, group in enumerate(texts) if i % parts == part for t in group]) for part in range(parts)
+    ]
+    known = np.array([found for found in each if found is not None])
+    if len(known) < LEAST_PARTS:
+        return Value(value, used=len(flat), total=total)
+    half = t_quantile(0.975, len(known) - 1) * float(known.std(ddof=1)) / len(known) ** 0.5
+    return Value(value, value - half, value + half, len(flat), total)
 
 
 def _novel(table: Table, flat: Sequence[str]) -> Value:
@@ -207,4 +233,6 @@ def _object_coverage(table: Table) -> Value:
 
 def pool_of(tables: Sequence[Table]) -> list[str]:
     """The well-formed questions of all conditions: what topics are found in."""
-    return [row.normal.bare for table in tables for row in table.rows if row.usable(WELL) and content_words(row.normal.bare)]
+    return [
+        row.normal.bare for table in tables for row in table.rows if row.usable(WELL) and content_words(row.normal.bare)
+    ]

@@ -110,14 +110,14 @@ def build(images: Sequence[ImageQuestions], setup: Setup, *, threshold: float | 
 def _row(asked: Asked, image: int, setup: Setup) -> Row:
     normal = normalise(asked.text, setup.suffixes)
     kind, level = taxonomy.kind_of(normal)
-    return Row(asked, image, normal, kind, level, taxonomy.vqa_prefix(normal.core))
+    return Row(asked, image, normal, kind, level, taxonomy.vqa_prefix(normal.bare))
 
 
 def _wellformed(row: Row, setup: Setup) -> None:
     problems = wellformed.problems(row.normal, row.asked.finish_reason)
     asks = row.normal.act in (Act.INTERROGATIVE, Act.IMPERATIVE, Act.CHOICE)
     judged = row.normal.act in (Act.INTERROGATIVE, Act.CHOICE)
-    slor = setup.fluency.slor(row.normal.core) if judged else None
+    slor = setup.fluency.slor(row.normal.bare) if judged else None
     _gate(row, "valid", not problems, problems[0] if problems else "")
     _gate(row, "asks", asks, row.normal.act)
     _gate(row, "fluent", None if slor is None else slor >= setup.fluency.floor, "below what people write")

@@ -60,7 +60,9 @@ PREFIXES = tuple(
     what is this|do|what are|are they|what time|what sport is|are there any|is he|what color is|why|where are the|
     what color|who is|what animal is|is the woman|is this an|do you|how many people are in|what room is|has|
     is this person|what is the woman|can you|why is the|is the person|what is the color of the|what is the person|
-    could|was|is that a|what number is|what is the name|what brand""".replace("\n", "").replace("|    ", "|").split("|")
+    could|was|is that a|what number is|what is the name|what brand""".replace("\n", "")
+    .replace("|    ", "|")
+    .split("|")
 )
 """Question types of the VQA dataset; the 65th is `NO_PREFIX`."""
 _BY_LENGTH = sorted(PREFIXES, key=len, reverse=True)
@@ -78,7 +80,7 @@ def classify(text: str) -> tuple[str, str]:
 
 def kind_of(question: Normal) -> tuple[str, str]:
     """(type, level) of a normalised question, whose options are known."""
-    return ("multiple_choice", "format") if question.act is Act.CHOICE else classify(question.core)
+    return ("multiple_choice", "format") if question.act is Act.CHOICE else classify(question.bare)
 
 
 @lru_cache(maxsize=65_536)

@@ -58,7 +58,9 @@ def patient_utility(classes: Sequence[int], usable: Sequence[bool], patience: fl
     return total / best if best else 0.0
 
 
-def funnel(gates: Sequence[str], passed: Sequence[dict[str, bool | None]], reasons: Sequence[dict[str, str]]) -> list[Step]:
+def funnel(
+    gates: Sequence[str], passed: Sequence[dict[str, bool | None]], reasons: Sequence[dict[str, str]]
+) -> list[Step]:
     """Questions left after each gate in turn; a gate that could not be decided for a question lets it pass.
 
     `reasons` name what failed, by gate, for the questions that failed it.

@@ -15,7 +15,7 @@ REPEATED = 3
 def problems(question: Normal, finish_reason: str = "stop") -> list[str]:
     """What makes a text invalid, in words; nothing for a valid one."""
     words = tokens(question.core)
-    found = [flag for flag in ("role_leak", "mojibake") if flag in question.flags]
+    found: list[str] = [flag for flag in ("role_leak", "mojibake") if flag in question.flags]
     if not question.core:
         found.append("empty")
     elif not any(c.isalpha() for c in question.core):
@@ -34,7 +34,7 @@ def complete(question: Normal) -> bool:
 
     On 900 human-rated questions this agrees with answerability better (rho .37) than fluency does (-.07).
     """
-    words = tokens(question.core)
+    words = tokens(question.bare)
     return question.act is not Act.EMPTY and words[-1] not in CANNOT_END and not FUNCTION_WORDS.issuperset(words)
 
 

@@ -7,21 +7,20 @@ from functools import cache, lru_cache
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 
-FUNCTION_WORDS = frozenset(
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+FUNCTION_WORDS = _set(
     """a an the this that these those of in on at to for from with by and or is are was were do does did has have had
     be been being there it he she they his her their its what which who whom whose where when why how many much color
-    kind type can could will would should not no any some as if""".split()
+    kind type can could will would should not no any some as if"""
 )
 """Words without content of their own."""
-
-CANNOT_END = frozenset(
-    "a an the of and or his her their its any some what which how many with by from for".split()
-)
+CANNOT_END = _set("a an the of and or his her their its any some what which how many with by from for")
 """A question that ends in one of these was cut off; stranded prepositions (``What is she looking at?``) are fine."""
-
-_OF_ANY_IMAGE = frozenset(
-    "image picture photo shown color kind type many features following detailed describe scene".split()
-)
+_OF_ANY_IMAGE = _set("image picture photo shown color kind type many features following detailed describe scene")
 _ENDINGS = ("ing", "es", "s", "ed")
 
 
@@ -46,7 +45,7 @@ def topic_words(text: str) -> list[str]:
 def _common() -> frozenset[str]:
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    return _OF_ANY_IMAGE | ENGLISH_STOP_WORDS
+    return _OF_ANY_IMAGE | frozenset(map(str, ENGLISH_STOP_WORDS))
 
 
 def stem(token: str) -> str:

@@ -1,0 +1,15 @@
+"""`sqeval questions`: how good are the questions that a model asks? One file a command."""
+
+from __future__ import annotations
+
+import typer
+
+from sqeval.cli.questions import explain, importing, score, validate
+
+app = typer.Typer(
+    help="Judge the questions that a model asks about images.", no_args_is_help=True, add_completion=False
+)
+app.command("import")(importing.command)
+app.command("score")(score.command)
+app.command("validate")(validate.command)
+app.command("explain")(explain.command)

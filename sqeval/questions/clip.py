@@ -1,0 +1,81 @@
+"""Group G at tier 2: similarity of question and picture by a CLIP-style model of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sqeval.errors import UserError
+from sqeval.questions.files import ImageQuestions
+from sqeval.questions.relevance import Floats
+
+BATCH = 64
+
+
+class Clip:
+    """Cosine of text and image features. The text is cut off where the model's context ends (77 tokens for CLIP)."""
+
+    needs = "image files"
+
+    def __init__(self, checkpoint: str, device: str = "auto") -> None:
+        """Raises UserError for a checkpoint that cannot be loaded or has no text and image features."""
+        import torch
+        from transformers import AutoModel, AutoProcessor
+
+        self.name = f"clip {Path(checkpoint).name}"
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            self._model: Any = AutoModel.from_pretrained(checkpoint).eval().to(self._device)
+            self._processor: Any = AutoProcessor.from_pretrained(checkpoint)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"--clip {checkpoint}: {str(error).splitlines()[0]}") from None
+        if not (hasattr(self._model, "get_text_features") and hasattr(self._model, "get_image_features")):
+            raise UserError(f"--clip {checkpoint}: {type(self._model).__name__} has no text and image features")
+
+    def knows(self, image: ImageQuestions) -> bool:
+        return image.image is not None and Path(image.image).is_file()
+
+    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions]) -> Floats:
+        texts = self._features(questions, self._texts)
+        pictures = self._features([str(image.image) for image in images], self._pictures)
+        cosines: Floats = texts @ pictures.T
+        return cosines
+
+    def _features(self, items: Sequence[str], encode: Callable[[Sequence[str]], Any]) -> Floats:
+        """(N, D) of unit length."""
+        import torch
+
+        with torch.inference_mode():
+            parts = [np.asarray(encode(batch).float().cpu(), dtype=np.float64) for batch in _batches(items)]
+        features = np.concatenate(parts)
+        normalised: Floats = features / np.linalg.norm(features, axis=1, keepdims=True)
+        return normalised
+
+    def _texts(self, texts: Sequence[str]) -> Any:
+        inputs = self._processor(text=list(texts), return_tensors="pt", padding=True, truncation=True)
+        return _pooled(self._model.get_text_features(**inputs.to(self._device)))
+
+    def _pictures(self, paths: Sequence[str]) -> Any:
+        from PIL import Image, UnidentifiedImageError
+
+        pictures = []
+        for path in paths:
+            try:
+                with Image.open(path) as picture:
+                    pictures.append(picture.convert("RGB"))
+            except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+                raise UserError(f"{path}: not an image that can be read ({error})") from None
+        inputs = self._processor(images=pictures, return_tensors="pt")
+        return _pooled(self._model.get_image_features(**inputs.to(self._device)))
+
+
+def _pooled(features: Any) -> Any:
+    """Newer versions of transformers wrap the features."""
+    return getattr(features, "pooler_output", features)
+
+
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    yield from (items[i : i + BATCH] for i in range(0, len(items), BATCH))
