@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from sqeval import __version__
 from sqeval.errors import SqevalError
 
-COMMANDS = ("run", "score", "compare", "leaderboard", "baseline", "questions", "tasks", "data", "doctor", "demo")
+COMMANDS = ("run", "score", "compare", "leaderboard", "baseline", "ask", "questions", "tasks", "data", "doctor", "demo")
 """In the order of the help page."""
 
 INTERRUPTED = 130

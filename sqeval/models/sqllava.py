@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqeval.data.mini.cache import cache_home
 from sqeval.errors import UserError
 from sqeval.model import Completion, Group, Identity, Request, Work
 
 if TYPE_CHECKING:
+    from sqeval.data.images import ImageRef
+    from sqeval.questions.asking import AskedAbout, How
+    from sqllava.asking import Asker
+    from sqllava.asking import How as AskHow
     from sqllava.engine import Engine
     from sqllava.engine import Request as EngineRequest
 
@@ -24,7 +29,7 @@ MOST_WORKERS = 8
 """More processes than this open images faster than one GPU looks at them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SqLlavaModel:
     """A loaded checkpoint behind the model protocol."""
 
@@ -55,6 +60,57 @@ class SqLlavaModel:
                 yield Completion(
                     task, key, answer.text, answer.finish_reason, answer.tokens, answer.logprob, answer.error
                 )
+
+    def asking(self, how: How) -> Mapping[str, Any]:
+        """The protocol of the release, with the settings that are really used."""
+        from sqllava.asking import PROTOCOLS
+
+        wanted = self._how(how)
+        sampling = wanted.sampling
+        used = replace(how, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
+        limit = PROTOCOLS[wanted.preface].max_new_tokens
+        return used.to_gen("vuser", template=self._asker.template.name, max_new_tokens=limit)
+
+    def ask(self, images: Sequence[ImageRef], how: How) -> Iterator[AskedAbout]:
+        """Ask about each image, in order, by the virtual user's turn."""
+        from sqeval.questions.asking import AskedAbout
+        from sqeval.questions.files import Asked
+
+        wanted = self._how(how)
+        for said in self._asker.ask({image.key: image.open for image in images}, wanted):
+            questions = tuple(
+                Asked("", q.question, q.finish_reason, q.tokens, q.logprob, q.answer if how.answer else None)
+                for q in said.questions
+            )
+            preface = None if said.preface is None else (how.describe_with, said.preface)
+            yield AskedAbout(said.key, questions, preface, said.error)
+
+    @cached_property
+    def _asker(self) -> Asker:
+        from sqllava.asking import Asker
+
+        return Asker(self.engine.model, self.engine.processor)
+
+    def _how(self, how: How) -> AskHow:
+        from sqllava.asking import How as AskHow
+        from sqllava.errors import SqLlavaError
+
+        try:
+            wanted = AskHow(
+                how.n,
+                "none" if how.preface == "none" else "describe",
+                how.describe_with,
+                how.temperature,
+                how.top_k,
+                how.top_p,
+                how.seed,
+                how.answer,
+                how.sequential,
+            )
+            _ = wanted.sampling
+        except SqLlavaError as error:
+            raise UserError(str(error)) from error
+        return wanted
 
     def work(self) -> Work:
         """What the engine counted."""

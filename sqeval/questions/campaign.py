@@ -1,0 +1,159 @@
+"""A whole campaign of asking: many images, some temperatures, one file that survives being killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqeval.data.images import ImageRef
+from sqeval.data.text import read_text
+from sqeval.errors import DataError, UserError
+from sqeval.lock import locked
+from sqeval.model import Model
+from sqeval.questions.asking import Asker, How
+from sqeval.questions.files import ImageQuestions, read_questions, write_questions
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGES_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One way of asking, with its name."""
+
+    run_id: str
+    how: How
+
+
+def find_images(where: Path) -> list[ImageRef]:
+    """The images of a folder (with its folders), or of a manifest: CSV or JSON Lines with an ``image`` field, or a path
+    a line; sorted by name. Paths in a manifest are relative to it.
+
+    Raises UserError if there are none, DataError for a manifest that names no files.
+    """
+    if where.is_dir():
+        paths = [path for path in where.rglob("*") if path.suffix.lower() in SUFFIXES]
+        found = {path.relative_to(where).as_posix(): path for path in paths}
+    elif where.is_file():
+        found = {name: where.parent / name for name in _manifest(where)}
+        lost = [name for name, path in found.items() if not path.is_file()]
+        if lost:
+            raise DataError(f"{len(lost)} images are missing, the first is {lost[0]!r}", file=where)
+    else:
+        raise UserError(f"--images {where}: no such folder or file")
+    if not found:
+        raise UserError(f"--images {where}: no image here ({', '.join(SUFFIXES)})")
+    return [ImageRef(name, found[name]) for name in sorted(found)]
+
+
+def conditions(name: str, how: How, temperatures: Sequence[float]) -> list[Condition]:
+    """One condition a temperature, or a single one that goes by the protocol."""
+    if not temperatures:
+        return [Condition(name, how)]
+    return [Condition(f"{name}-t{t:g}", replace(how, temperature=t)) for t in temperatures]
+
+
+def ask_all(
+    model: Model,
+    asker: Asker,
+    images: Sequence[ImageRef],
+    wanted: Sequence[Condition],
+    out: Path,
+    *,
+    fresh: bool = False,
+    advance: Callable[[int], None] = lambda done: None,
+) -> list[ImageQuestions]:
+    """Ask about every image under every condition and write `out`; what it holds already is kept.
+
+    Lines are appended as images are done, and stand in the order of conditions and images at the end. An image that
+    cannot be read is a line without questions and with an ``error``; it is asked about again next time. Raises
+    UserError if `out` holds other conditions, or if another process writes it.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with locked(out.parent):
+        gens = {condition.run_id: dict(asker.asking(condition.how)) for condition in wanted}
+        kept = {} if fresh else _kept(out, model, gens)
+        write_questions(out, kept.values())  # without a torn line, and without failures
+        advance(len(kept))
+        with out.open("ab") as stream:
+            for condition in wanted:
+                todo = [image for image in images if (condition.run_id, image.key) not in kept]
+                for line in _asked(model, asker, todo, condition, gens[condition.run_id]):
+                    kept[line.run_id, line.image_id] = line
+                    stream.write(line.to_json().encode() + b"\n")
+                    stream.flush()
+                    advance(1)
+            os.fsync(stream.fileno())
+        order = [(condition.run_id, image.key) for condition in wanted for image in images]
+        finished = [kept[key] for key in order]
+        write_questions(out, finished)
+    return finished
+
+
+def _asked(
+    model: Model, asker: Asker, images: Sequence[ImageRef], condition: Condition, gen: Mapping[str, Any]
+) -> Iterator[ImageQuestions]:
+    who = {"name": model.identity.name, "family": model.identity.kind, "revision": model.identity.checkpoint_hash}
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        batch = {image.key: image for image in images[start : start + IMAGES_AT_ONCE]}
+        for said in asker.ask(list(batch.values()), condition.how):
+            prefix = f"{condition.run_id}/{said.key}"
+            yield ImageQuestions(
+                condition.run_id,
+                said.key,
+                tuple(replace(asked, qid=f"{prefix}/{i}") for i, asked in enumerate(said.questions)),
+                {key: value for key, value in who.items() if value is not None},
+                gen,
+                image=str(batch[said.key].path),
+                preface=said.preface,
+                extra={} if said.error is None else {"error": said.error},
+            )
+
+
+def _kept(out: Path, model: Model, gens: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], ImageQuestions]:
+    """What the file holds already. Raises UserError for what another command wrote."""
+    if not out.is_file():
+        return {}
+    content = out.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]  # a last line without its end is torn
+    if not whole:
+        return {}
+    if whole != content:
+        out.write_bytes(whole)
+    found = {}
+    for line in read_questions(out):
+        if "error" in line.extra:
+            continue
+        if line.run_id not in gens:
+            raise UserError(f"{out} holds questions of another run, {line.run_id!r}; --fresh starts over")
+        if dict(line.gen) != json.loads(json.dumps(gens[line.run_id])):
+            there, here = dict(line.gen), gens[line.run_id]
+            differing = sorted(k for k in {*there, *here} if there.get(k) != here.get(k))
+            raise UserError(f"{out} was asked for with other settings ({', '.join(differing)}); --fresh starts over")
+        if line.model.get("revision") != model.identity.checkpoint_hash:
+            raise UserError(f"{out} holds questions of another checkpoint; --fresh starts over")
+        found[line.run_id, line.image_id] = line
+    return found
+
+
+def _manifest(path: Path) -> list[str]:
+    text = read_text(path)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        raise DataError("expected names of images, found none", file=path)
+    if lines[0].lstrip().startswith("{"):
+        names = [json.loads(line).get("image") for line in lines]
+        if not all(isinstance(name, str) for name in names):
+            raise DataError("expected a field image on every line", file=path)
+        return [str(name) for name in names]
+    if path.suffix.lower() == ".csv":
+        rows = csv.DictReader(lines)
+        if "image" not in (rows.fieldnames or ()):
+            raise DataError("expected a column image", file=path, line=1)
+        return [str(row["image"]) for row in rows]
+    return [line.strip() for line in lines]
