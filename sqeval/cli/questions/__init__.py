@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from sqeval.cli.questions import explain, importing, score, validate
+from sqeval.cli.questions import answer, compare, explain, importing, score, validate
 
 app = typer.Typer(
     help="Judge the questions that a model asks about images.", no_args_is_help=True, add_completion=False
 )
 app.command("import")(importing.command)
+app.command("answer")(answer.command)
 app.command("score")(score.command)
+app.command("compare")(compare.command)
 app.command("validate")(validate.command)
 app.command("explain")(explain.command)

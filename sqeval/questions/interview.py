@@ -1,0 +1,157 @@
+"""Put questions to an answerer: with their image, with none, and with other images."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sqeval import atomic
+from sqeval.data.images import ImageRef
+from sqeval.errors import UserError
+from sqeval.lock import locked
+from sqeval.model import Completion, Group, Model, Request, Settings
+from sqeval.planner import digest
+from sqeval.questions.answers import Answer, Condition, read_answers
+from sqeval.questions.files import ImageQuestions
+from sqeval.questions.normalise import normalise
+
+PROMPT = (
+    "{question}\nWhen the provided information is insufficient, respond with 'Unanswerable'.\n"
+    "Answer the question using a single word or phrase."
+)
+"""VizWiz's prompt in LLaVA's scripts: an answerer must be offered to say that it cannot say."""
+ANSWER_TOKENS = 32
+SAMPLING_TEMPERATURE = 0.7
+REQUESTS_AT_ONCE = 2_000
+Key = tuple[str, str, str, int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """What is put to an answerer."""
+
+    conditions: tuple[Condition, ...] = ("img", "blind", "cf")
+    samples: int = 1
+    """Answers a question and condition; more than one are drawn at temperature .7, one is greedy."""
+    others: int = 8
+    """Other images that a question is asked about under ``cf``."""
+    seed: int = 0
+
+    def calls(self, questions: int) -> int:
+        """How often the answerer is asked."""
+        each = sum(self.others if condition == "cf" else 1 for condition in self.conditions)
+        return questions * self.samples * each
+
+
+def interview(
+    images: Sequence[ImageQuestions],
+    model: Model,
+    what: Interview,
+    out: Path,
+    *,
+    advance: Callable[[int], None] = lambda done: None,
+) -> tuple[list[Answer], list[str]]:
+    """Ask everything that `out` does not hold yet, and the messages of what failed.
+
+    Answers are appended as they come. One that was given to another question, image or checkpoint under the same name
+    is asked for again. Raises UserError for a missing image, and if another process writes the file.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with locked(out.parent):
+        hashes = {answer.key: request for answer, request, *_ in _wanted(images, model, what)}
+        kept = _kept(out, hashes)
+        _write(out, kept.values(), hashes)
+        advance(len(kept))
+        todo = [each for each in _wanted(images, model, what) if each[0].key not in kept]
+        errors: list[str] = []
+        with out.open("ab") as stream:
+            for start in range(0, len(todo), REQUESTS_AT_ONCE):
+                batch = todo[start : start + REQUESTS_AT_ONCE]
+                for answer, completion in _ask(batch, model, what):
+                    advance(1)
+                    if completion.error is not None:
+                        errors.append(f"{answer.qid} ({answer.condition}): {completion.error}")
+                        continue
+                    answer = replace(answer, text=completion.text)
+                    kept[answer.key] = answer
+                    stream.write(_line(answer, hashes[answer.key]))
+                    stream.flush()
+            os.fsync(stream.fileno())
+        ordered = [kept[key] for key in hashes if key in kept]
+        _write(out, ordered, hashes)
+    return ordered, errors
+
+
+Wanted = tuple[Answer, str, str, ImageRef | None]
+"""Answer without its text, hash of the request, prompt, image."""
+
+
+def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> Iterator[Wanted]:
+    who, family = model.identity.name, model.identity.kind
+    version = model.identity.checkpoint_hash or model.identity.checkpoint
+    refs = [_reference(image) for image in images]
+    for place, image in enumerate(images):
+        others = _others(place, len(images), what)
+        for asked in image.questions:
+            prompt = PROMPT.format(question=normalise(asked.text).core)
+            for condition in what.conditions:
+                pictures = {"img": [place], "blind": [None], "cf": others}[condition]
+                for picture in pictures:
+                    name = images[picture].image_id if picture is not None and condition == "cf" else None
+                    for k in range(what.samples):
+                        answer = Answer(asked.qid, who, condition, "", k, name, family)
+                        ref = None if picture is None else refs[picture]
+                        key = None if ref is None else ref.key
+                        yield answer, digest(version, prompt, key, k, what.samples > 1, what.seed), prompt, ref
+
+
+def _others(place: int, images: int, what: Interview) -> list[int]:
+    """Other images, drawn by seed and image."""
+    rng = np.random.default_rng([what.seed, place])
+    pool = [i for i in range(images) if i != place]
+    return [pool[i] for i in rng.permutation(len(pool))[: what.others]]
+
+
+def _reference(image: ImageQuestions) -> ImageRef:
+    if image.image is None or not Path(image.image).is_file():
+        raise UserError(f"image {image.image_id}: no file {image.image or 'is named'}; answers need the images")
+    return ImageRef(image.image_id, Path(image.image))
+
+
+def _ask(batch: Sequence[Wanted], model: Model, what: Interview) -> Iterator[tuple[Answer, Completion]]:
+    """Requests grouped by image, so that each image is looked at once."""
+    settings = Settings(ANSWER_TOKENS, SAMPLING_TEMPERATURE if what.samples > 1 else 0.0, seed=what.seed)
+    grouped: dict[ImageRef | str, tuple[ImageRef | None, list[Request]]] = {}
+    for number, (_, _, prompt, ref) in enumerate(batch):
+        _, requests = grouped.setdefault(ref or prompt, (ref, []))
+        requests.append(Request("answer", str(number), prompt, settings))
+    for completion in model.generate([Group(ref, tuple(requests)) for ref, requests in grouped.values()]):
+        yield batch[int(completion.id)][0], completion
+
+
+def _kept(out: Path, hashes: Mapping[Key, str]) -> dict[Key, Answer]:
+    if not out.is_file():
+        return {}
+    content = out.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]  # a last line without its end is torn
+    if whole != content:
+        atomic.write_bytes(out, whole)
+    if not whole:
+        return {}
+    lines = [line for line in whole.decode("utf-8", "replace").split("\n") if line.strip()]
+    stored = [json.loads(line).get("request") for line in lines] if lines else []
+    answers = read_answers(out)
+    return {a.key: a for a, request in zip(answers, stored, strict=True) if hashes.get(a.key) == request}
+
+
+def _write(out: Path, answers: Iterable[Answer], hashes: Mapping[Key, str]) -> None:
+    atomic.write_chunks(out, (_line(answer, hashes[answer.key]) for answer in answers))
+
+
+def _line(answer: Answer, request: str) -> bytes:
+    return json.dumps({**json.loads(answer.to_json()), "request": request}, ensure_ascii=False).encode() + b"\n"
