@@ -100,7 +100,7 @@ def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> 
         for asked in image.questions:
             prompt = PROMPT.format(question=normalise(asked.text).core)
             for condition in what.conditions:
-                pictures = {"img": [place], "blind": [None], "cf": others}[condition]
+                pictures: Sequence[int | None] = _PICTURES[condition](place, others)
                 for picture in pictures:
                     name = images[picture].image_id if picture is not None and condition == "cf" else None
                     for k in range(what.samples):
@@ -108,6 +108,14 @@ def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> 
                         ref = None if picture is None else refs[picture]
                         key = None if ref is None else ref.key
                         yield answer, digest(version, prompt, key, k, what.samples > 1, what.seed), prompt, ref
+
+
+_PICTURES: Mapping[Condition, Callable[[int, Sequence[int]], Sequence[int | None]]] = {
+    "img": lambda place, others: [place],
+    "blind": lambda place, others: [None],
+    "cf": lambda place, others: others,
+}
+"""Which images a question is asked about."""
 
 
 def _others(place: int, images: int, what: Interview) -> list[int]:
