@@ -1,0 +1,159 @@
+"""Group H: what people say. Sheets to fill in, order random and askers hidden, and how far the raters agree."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sqeval import atomic
+from sqeval.data.text import read_text
+from sqeval.errors import DataError, UserError
+from sqeval.questions.files import ImageQuestions
+from sqeval.report.text import spreadsheet
+
+ITEMS = {
+    "understandable": "The question can be understood.",
+    "about_image": "What it takes for granted is there in the image.",
+    "answerable": "The image answers it.",
+    "needs_image": "Nobody could answer it without the image.",
+    "specific": "It asks something worth asking about this very image.",
+}
+"""Answered by 1 (yes) or 0 (no)."""
+OVERALL = "overall"
+"""From 1 to 5."""
+SHEET, KEY = "rating_sheet.csv", "rating_key.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One rater on one question; items that were left open are absent."""
+
+    qid: str
+    rater: str
+    items: Mapping[str, int]
+
+
+def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: int, seed: int = 0) -> int:
+    """Write a sheet of up to `items` questions, as many of each asker, and the key that tells who asked; the number of
+    questions.
+
+    Raises UserError if a sheet is there already: ratings must not lose their key.
+    """
+    if (folder / KEY).exists():
+        raise UserError(f"{folder / KEY} is there already; give another folder, or the ratings lose their key")
+    rng = np.random.default_rng(seed)
+    each = max(1, items // len(conditions))
+    chosen: list[tuple[ImageQuestions, str, str]] = []
+    for images in conditions:
+        pool = [(image, asked.qid, asked.text) for image in images for asked in image.questions]
+        chosen += [pool[i] for i in rng.permutation(len(pool))[:each]]
+    order = [chosen[i] for i in rng.permutation(len(chosen))]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["item", "image", "question", *ITEMS, OVERALL])
+    for number, (image, _, question) in enumerate(order, 1):
+        writer.writerow([number, spreadsheet(image.image or image.image_id), spreadsheet(question)])
+    folder.mkdir(parents=True, exist_ok=True)
+    key = {str(number): {"qid": qid, "image_id": image.image_id} for number, (image, qid, _) in enumerate(order, 1)}
+    atomic.write_text(folder / KEY, json.dumps({"items": key, "questions": ITEMS}, ensure_ascii=False, indent=1) + "\n")
+    atomic.write_text(folder / SHEET, text.getvalue())
+    return len(order)
+
+
+def ingest(sheets: Sequence[Path], key: Path) -> list[Rating]:
+    """Ratings from filled sheets, a rater a file. Raises DataError for what is no rating."""
+    items = json.loads(read_text(key)).get("items")
+    if not isinstance(items, dict):
+        raise DataError("expected the key that `questions rate export` wrote", file=key, field="items")
+    found = []
+    for sheet in sheets:
+        rows = csv.DictReader(read_text(sheet).splitlines())
+        missing = {"item", *ITEMS, OVERALL} - set(rows.fieldnames or ())
+        if missing:
+            raise DataError(f"expected the column {sorted(missing)[0]!r}", file=sheet, line=1)
+        for row in rows:
+            if row["item"] not in items:
+                raise DataError(
+                    f"item {row['item']!r} is not in {key.name}", file=sheet, line=rows.line_num, field="item"
+                )
+            values = {name: _value(sheet, rows.line_num, name, row[name]) for name in (*ITEMS, OVERALL)}
+            given = {name: value for name, value in values.items() if value is not None}
+            if given:
+                found.append(Rating(items[row["item"]]["qid"], sheet.stem, given))
+    if not found:
+        raise DataError("no item is rated", file=sheets[0])
+    return found
+
+
+def _value(sheet: Path, line: int, name: str, text: str | None) -> int | None:
+    if text is None or not text.strip():
+        return None
+    allowed = range(1, 6) if name == OVERALL else range(2)
+    if not text.strip().isdecimal() or int(text) not in allowed:
+        wanted = f"{allowed[0]} to {allowed[-1]}" if name == OVERALL else "0 or 1"
+        raise DataError(f"expected {wanted}, found {text!r}", file=sheet, line=line, field=name)
+    return int(text)
+
+
+def alpha(ratings: Iterable[tuple[str, int]]) -> float | None:
+    """Krippendorff's alpha for nominal values, from (unit, value) pairs, a value a rater; 1 is full agreement, 0 what
+    chance gives. None if no unit has two values, or if all values are the same.
+
+    1 - D_o / D_e over the coincidences of values within units (Krippendorff 2004).
+    """
+    units: dict[str, list[int]] = defaultdict(list)
+    for unit, value in ratings:
+        units[unit].append(value)
+    weights: dict[tuple[int, int], float] = defaultdict(float)
+    for values in units.values():
+        if len(values) < 2:
+            continue
+        for i, a in enumerate(values):
+            for j, b in enumerate(values):
+                if i != j:
+                    weights[a, b] += 1 / (len(values) - 1)
+    totals: dict[int, float] = defaultdict(float)
+    for (a, _), weight in weights.items():
+        totals[a] += weight
+    n = sum(totals.values())
+    observed = sum(weight for (a, b), weight in weights.items() if a != b)
+    expected = sum(totals[a] * totals[b] for a in totals for b in totals if a != b)
+    return 1 - (n - 1) * observed / expected if expected else None
+
+
+def majority(ratings: Sequence[Rating], item: str) -> dict[str, int]:
+    """What most raters said of each question; ties are no."""
+    votes: dict[str, list[int]] = defaultdict(list)
+    for rating in ratings:
+        if item in rating.items:
+            votes[rating.qid].append(rating.items[item])
+    return {qid: int(2 * sum(each) > len(each)) for qid, each in votes.items()}
+
+
+def overall(ratings: Sequence[Rating]) -> dict[str, float]:
+    """Mean of each question's overall ratings."""
+    given: dict[str, list[int]] = defaultdict(list)
+    for rating in ratings:
+        if OVERALL in rating.items:
+            given[rating.qid].append(rating.items[OVERALL])
+    return {qid: sum(each) / len(each) for qid, each in given.items()}
+
+
+def read_ratings(path: Path) -> list[Rating]:
+    """What `ingest` put together. Raises DataError."""
+    rows = csv.DictReader(read_text(path).splitlines())
+    missing = {"qid", "rater", *ITEMS, OVERALL} - set(rows.fieldnames or ())
+    if missing:
+        raise DataError(f"expected the column {sorted(missing)[0]!r}", file=path, line=1)
+    found = []
+    for row in rows:
+        values = {name: _value(path, rows.line_num, name, row[name]) for name in (*ITEMS, OVERALL)}
+        found.append(Rating(row["qid"], row["rater"], {name: v for name, v in values.items() if v is not None}))
+    return found
