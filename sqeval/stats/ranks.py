@@ -34,9 +34,9 @@ def rank_intervals(
     """Rank of each run's metric, with an interval that covers the true rank with probability `level` or more.
 
     One bootstrap over clusters serves all runs, so that they are paired. A run's rank is bounded by the runs that are
-    shown to be better or worse than it, by studentised gaps whose largest is held to `level` (Mogstad, Romano, Shaikh
-    and Wilhelm 2024, Review of Economic Studies 91:1). Percentiles of resampled ranks would be shorter, and wrong
-    where runs are about equal: the bootstrap takes the order of the sample for the truth.
+    shown to be better or worse than it, by studentised gaps whose largest is held to `level`, step by step (Mogstad,
+    Romano, Shaikh and Wilhelm 2024, Review of Economic Studies 91:1). Percentiles of resampled ranks would be shorter,
+    and wrong where runs are about equal: the bootstrap takes the order of the sample for the truth.
 
     None with fewer than two clusters or without values. Raises ValueError for runs about different units.
     """
@@ -55,12 +55,15 @@ def rank_intervals(
 def _rank(gaps: Floats, drawn: Floats, level: float, widening: float) -> Rank:
     """`gaps` (K,): by how much each run is better than this one; `drawn` (R, K): the same in bootstrap replicates."""
     stderr = drawn.std(axis=0, ddof=1)
-    vague = stderr > _ROUNDING
-    margin = np.full(len(gaps), _ROUNDING)  # the same in every replicate: any gap is one
-    if vague.any():
-        largest = (np.abs(drawn - gaps)[:, vague] / stderr[vague]).max(axis=1)
-        margin[vague] = np.quantile(largest, level) * widening * stderr[vague]
-    better, worse = int((gaps > margin).sum()), int((gaps < -margin).sum())
+    shown = (stderr <= _ROUNDING) & (np.abs(gaps) > _ROUNDING)  # the same gap in every replicate
+    open_ = stderr > _ROUNDING
+    while open_.any():  # as in Holm's method, what is shown makes room for the rest
+        largest = (np.abs(drawn - gaps)[:, open_] / stderr[open_]).max(axis=1)
+        found = open_ & (np.abs(gaps) > np.quantile(largest, level) * widening * stderr)
+        if not found.any():
+            break
+        shown, open_ = shown | found, open_ & ~found
+    better, worse = int((shown & (gaps > 0)).sum()), int((shown & (gaps < 0)).sum())
     return Rank(1 + int((gaps > _ROUNDING).sum()), 1 + better, len(gaps) - worse)
 
 

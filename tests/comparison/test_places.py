@@ -57,9 +57,9 @@ def test_images_are_the_units(tmp_path: Path) -> None:
     apart[::25] = False
     for name, values, tied in (("together", together, True), ("apart", apart, False)):
         pair = {"perfect": rows, "losing": values}
-        board, _ = weighed([
-            make_run(tmp_path / name / run, {"colours": answers(right, each=20)}) for run, right in pair.items()
-        ])
+        board, _ = weighed(
+            [make_run(tmp_path / name / run, {"colours": answers(right, each=20)}) for run, right in pair.items()]
+        )
         assert places(board)["losing"].tied is tied
 
 
@@ -99,7 +99,11 @@ def test_runs_without_samples_have_no_ties_and_say_why(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / name, {"colours": answers(values)}) for name, values in found.items()]
     (tmp_path / "b" / "colours" / "samples.jsonl").unlink()
     board, problems = weighed(runs)
-    assert [(place.tied, place.bounds) for place in places(board).values()] == [(None, None), (None, None), (True, None)]
+    assert [(place.tied, place.bounds) for place in places(board).values()] == [
+        (None, None),
+        (None, None),
+        (True, None),
+    ]
     (problem,) = problems
     assert problem.startswith("b, colours: ")
     assert "no samples are stored" in problem
