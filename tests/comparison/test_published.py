@@ -97,7 +97,8 @@ def test_other_data_get_another_column_and_sources_are_numbered(tmp_path: Path) 
 
 def test_published_scores_are_never_ranked_or_marked_with_measured_ones(tmp_path: Path) -> None:
     runs = [
-        make_run(tmp_path / name, {"colours": answers(truths(100, rate=rate))}) for name, rate in zip("ab", (0.9, 0.5))
+        make_run(tmp_path / name, {"colours": answers(truths(100, rate=rate))})
+        for name, rate in (("a", 0.9), ("b", 0.5))
     ]
     write(tmp_path, HEADER + "Champion,colours,accuracy,,99.9,Paper,\n")
     quoted = read_published(tmp_path / NAME)
