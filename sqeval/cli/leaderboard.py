@@ -62,9 +62,12 @@ def command(
     tables = boards(found.runs, sort)
     notes = [f"left out: {problem}" for problem in found.problems]
     notes += [] if found.runs else [f"{results}: there is no finished run"]
-    notes += [problem for board in tables if ties for problem in weigh(board)]
+    aside = Console(stderr=True)
+    if ties:
+        with aside.status("reading samples for ties and ranks; --no-ties does without"):
+            notes += [problem for board in tables for problem in weigh(board)]
     for note in notes:
-        Console(stderr=True).print(Text(plain(note), style="dim"))
+        aside.print(Text(plain(note), style="dim"))
     shown = page(tables, quoted, intervals=intervals)
     if out is None and format is Format.TABLE:
         Console().print(screen.render(shown))

@@ -86,15 +86,17 @@ def _ranks(board: Board) -> bool:
 
 
 def _measures(board: Board) -> Iterator[str]:
-    """What each column shows, in the words of papers, with the version of the data where there are several."""
+    """What each column shows, in the words of papers; the version of the data where there are several; the judge."""
     found: dict[str, list[str]] = {}
     for task in board.tasks:
         try:
             measure = get_task(task).measure
         except UserError:  # not installed here; the metric's name has to do
             measure = ""
-        runs = [entry.run.tasks[task].result for entry in board.entries if task in entry.run.tasks]
-        said = [part for part in (measure, runs[0].get("data_version")) if part]
+        result = next(entry.run.tasks[task].result for entry in board.entries if task in entry.run.tasks)
+        judge = result.get("judge")
+        by = f"judged by {judge['name']} ({judge['version']})" if judge else None
+        said = [str(part) for part in (measure, result.get("data_version"), by) if part]
         if said:
             found.setdefault(", ".join(said), []).append(task)
     if found:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from small_runs import HASHES, answers, make_run, truths
 
+from sqeval import published
 from sqeval.errors import UserError
 from sqeval.leaderboard import Standing, boards
 from sqeval.records import Record
 from sqeval.report.leaderboard import page, title
-from sqeval.report.rows import as_csv, as_rows
+from sqeval.report.rows import FIELDS, as_csv, as_rows
 from sqeval.report.sheet import markdown
 from sqeval.runs import Run
 
@@ -131,3 +133,11 @@ def test_the_second_best_is_the_next_score_whoever_shares_the_first(tmp_path: Pa
     (board,) = boards([make_run(tmp_path / name, {"colours": samples}) for name, samples in rows.items()])
     places = [entry.places["colours"] for entry in board.entries]
     assert [(place.rank, place.second) for place in places] == [(1, False), (1, False), (3, True), (4, False)]
+
+
+def test_the_documentation_names_every_field_and_no_other() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard.md").read_text("utf-8")
+    tables = [re.findall(r"^\| (`.*?`) \|", part, re.MULTILINE) for part in page.split("\n## ")]
+    quoted, fields = ({name for cell in cells for name in re.findall(r"`(\w+)`", cell)} for cells in tables[-2:])
+    assert quoted == set(published.FIELDS)
+    assert fields == set(FIELDS)
