@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_runs import answers, make_run, spoiled, truths
 
+from sqeval.epochs import MARK
 from sqeval.leaderboard import Board, Place, boards
 from sqeval.places import weigh
 from sqeval.runs import Run
@@ -69,6 +71,15 @@ def test_equal_answers_are_both_best(tmp_path: Path) -> None:
     assert places(board) == {"a": Place(1, bounds=(1, 2)), "b": Place(1, bounds=(1, 2))}
 
 
+def test_repeated_answers_are_averaged_before_runs_are_paired(tmp_path: Path) -> None:
+    right, again = truths(300), spoiled(truths(300), 0.01)
+    twice = [*answers(right), *(replace(record, id=f"{record.id}{MARK}1") for record in answers(again))]
+    made = {"once": answers(spoiled(right, 0.2)), "twice": twice}
+    board, problems = weighed([make_run(tmp_path / name, {"colours": rows}) for name, rows in made.items()])
+    assert problems == []
+    assert places(board) == {"twice": Place(1, bounds=(1, 1)), "once": Place(2, True, (2, 2), tied=False)}
+
+
 def test_equal_models_are_ties_nearly_always(tmp_path: Path) -> None:
     """Three runs of equal models: the chance that the best is said to be better than any is about alpha."""
     trials, alarms = 30, 0
@@ -117,6 +128,15 @@ def test_samples_of_another_run_are_not_taken_for_this_one_s(tmp_path: Path) -> 
     board, (problem,) = weighed(runs)
     assert "metrics.json says" in problem
     assert places(board)["b"].tied is None
+
+
+def test_samples_that_lack_a_score_are_told_and_do_not_stop_the_table(tmp_path: Path) -> None:
+    right = truths(100)
+    runs = [make_run(tmp_path / name, {"colours": answers(right)}) for name in "ab"]
+    path = tmp_path / "b" / "colours" / "samples.jsonl"
+    path.write_text(path.read_text("utf-8").replace('"accuracy"', '"precision"'), "utf-8")
+    _, (problem,) = weighed(runs)
+    assert "its samples do not give accuracy" in problem
 
 
 def test_runs_with_other_units_are_not_paired(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ tbody { border-top: 1px solid var(--line); }
 tr.section th { color: var(--pale); font-style: italic; }
 small, p, .unranked { color: var(--pale); }
 small { font-weight: 400; }
+sup { line-height: 0; }
 """.strip()
 
 
