@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import fmean
 
+from sqeval.errors import UserError
 from sqeval.runs import Run, TaskRun
 
 
@@ -21,6 +23,20 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a ranked run stands in one task."""
+
+    rank: int
+    """1 and the number of ranked runs that score higher."""
+    second: bool = False
+    """Only the best score is higher."""
+    bounds: tuple[int, int] | None = None
+    """95 % interval of the rank; None if it is not known."""
+    tied: bool | None = None
+    """Not shown to differ from the best (`sqeval.places`); None for the best, and if it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A row: one run."""
 
@@ -28,8 +44,13 @@ class Entry:
     standing: Standing
     flags: tuple[str, ...]
     """Why it is not ranked, in words."""
-    best: frozenset[str] = frozenset()
-    """Tasks in which no ranked run scores higher."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """By task; empty for a run that is not ranked."""
+
+    @property
+    def best(self) -> set[str]:
+        """Tasks in which no ranked run scores higher."""
+        return {task for task, place in self.places.items() if place.rank == 1}
 
 
 @dataclass(slots=True)
@@ -42,19 +63,26 @@ class Board:
     """Data hash, version and judge of each task."""
     entries: list[Entry] = field(default_factory=list)
     """Ranked ones first, the best first; then partial ones, then floors."""
+    sort: str | None = None
+    """The task that orders the rows; None: the mean rank over tasks."""
 
     @property
     def tasks(self) -> list[str]:
         """Columns, by name."""
         return sorted(self.hashes)
 
+    @property
+    def ranked(self) -> list[Entry]:
+        """The entries that are ranked."""
+        return [entry for entry in self.entries if entry.standing is Standing.FULL]
 
-def boards(runs: Iterable[Run]) -> list[Board]:
-    """Group runs by data and rank them.
+
+def boards(runs: Iterable[Run], sort: str | None = None) -> list[Board]:
+    """Group runs by data and rank them; `sort` names the task whose score orders the rows of tables that have it.
 
     Two runs share a table if every task that both did read the same files in the same version, and was scored by the
-    same judge if it needs one. Runs without a task
-    in common share one if their data root has the same name.
+    same judge if it needs one. Runs without a task in common share one if their data root has the same name.
+    Raises UserError if no run has the task `sort`.
     """
     found: list[Board] = []
     for run in sorted(runs, key=lambda run: (run.data, -len(run.tasks), run.name)):
@@ -65,7 +93,12 @@ def boards(runs: Iterable[Run]) -> list[Board]:
             found.append(board)
         board.hashes.update(keys)
         board.entries.append(_entry(run))
-    return [_ranked(board) for board in found]
+    known = sorted({task for board in found for task in board.hashes})
+    if sort is not None and sort not in known:
+        raise UserError(f"--sort {sort}: no run has this task; there are: {', '.join(known) or 'none'}")
+    for board in found:
+        _rank(board, sort)
+    return found
 
 
 def score(task: TaskRun) -> float | None:
@@ -92,20 +125,24 @@ def _entry(run: Run) -> Entry:
     return Entry(run, standing if run.sees_images else Standing.FLOOR, tuple(flags))
 
 
-def _ranked(board: Board) -> Board:
-    """The board with its entries in order and the best scores marked."""
-    full = [entry for entry in board.entries if entry.standing is Standing.FULL]
-    top = {task: max(_scores(full, task), default=None) for task in board.tasks}
-    ranks = {id(entry): _mean_rank(entry, full) for entry in board.entries}
+def _rank(board: Board, sort: str | None) -> None:
+    """Give the ranked entries their places, and put all in order."""
+    board.sort = sort if sort in board.hashes else board.tasks[0] if len(board.hashes) == 1 else None
+    values = {task: _scores(board.ranked, task) for task in board.tasks}
     order = list(Standing)
+    ranks = {id(entry): _order(entry, values, board.sort) for entry in board.entries}
     board.entries.sort(key=lambda entry: (order.index(entry.standing), ranks[id(entry)], entry.run.name))
-    board.entries = [_marked(entry, top) if entry.standing is Standing.FULL else entry for entry in board.entries]
-    return board
+    board.entries = [_placed(entry, values) if entry.standing is Standing.FULL else entry for entry in board.entries]
 
 
-def _marked(entry: Entry, top: dict[str, float | None]) -> Entry:
-    best = {name for name, task in entry.run.tasks.items() if score(task) is not None and score(task) == top[name]}
-    return Entry(entry.run, entry.standing, entry.flags, frozenset(best))
+def _placed(entry: Entry, values: Mapping[str, Sequence[float]]) -> Entry:
+    places = {}
+    for name, task in entry.run.tasks.items():
+        value = score(task)
+        if value is not None:
+            higher = {other for other in values[name] if other > value}
+            places[name] = Place(_position(value, values[name]), second=len(higher) == 1)
+    return replace(entry, places=places)
 
 
 def _scores(entries: Sequence[Entry], task: str) -> list[float]:
@@ -113,8 +150,17 @@ def _scores(entries: Sequence[Entry], task: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _mean_rank(entry: Entry, full: Sequence[Entry]) -> float:
-    """Rank among the ranked runs, averaged over the run's tasks; CIDEr and accuracy have no common mean."""
-    values = [(name, score(task)) for name, task in entry.run.tasks.items()]
-    ranks = [sum(other > value for other in _scores(full, name)) for name, value in values if value is not None]
-    return fmean(ranks) if ranks else float(len(full))
+def _order(entry: Entry, values: Mapping[str, Sequence[float]], sort: str | None) -> float:
+    """What orders the rows: minus the score in the task `sort`, else the mean rank over the run's tasks.
+
+    CIDEr and accuracy have no common mean. Runs without a score come last.
+    """
+    scores = {name: score(task) for name, task in entry.run.tasks.items() if sort in (None, name)}
+    known = {name: value for name, value in scores.items() if value is not None}
+    if not known:
+        return math.inf
+    return -known[sort] if sort else fmean(_position(value, values[name]) for name, value in known.items())
+
+
+def _position(value: float, values: Sequence[float]) -> int:
+    return 1 + sum(other > value for other in values)

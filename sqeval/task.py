@@ -73,6 +73,8 @@ class Task(ABC):
     """Authors, year, venue."""
     primary: ClassVar[str]
     """Name of the metric shown in tables."""
+    measure: ClassVar[str] = ""
+    """What that metric is, in the words of papers, for the legends of tables; empty if its name says it."""
     files: ClassVar[tuple[WantedFile, ...]]
     splits: ClassVar[Mapping[str, str]] = {}
     """Official splits and their sizes, in words, for `sqeval tasks show`."""

@@ -24,11 +24,12 @@ def command(
     from sqeval.leaderboard import boards
     from sqeval.progress import progress_for_stderr
     from sqeval.provenance import command_line
-    from sqeval.report import leaderboard as report
+    from sqeval.report.leaderboard import page
+    from sqeval.report.sheet.screen import render
 
     began = time.monotonic()
     runs = run_demo(out, progress_for_stderr(), fresh=fresh, command=command_line(sys.argv))
-    Console().print(report.screen(boards(runs)))
+    Console().print(render(page(boards(runs))))
     print(f"\n{time.monotonic() - began:.0f} seconds. What to type next:\n")
     for line, why in next_commands(out):
         print(f"  {line:<60}  # {why}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,40 +16,73 @@ class Format(StrEnum):
     TABLE = "table"
     MD = "md"
     CSV = "csv"
+    LATEX = "latex"
+    HTML = "html"
     JSON = "json"
 
 
 def command(
     results: Annotated[Path, typer.Argument(help="Folder of run folders and their baselines.")] = Path("results"),
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+    published: Annotated[
+        bool, typer.Option("--published", help="Add published scores, with their sources, in a table of their own.")
+    ] = False,
+    intervals: Annotated[bool, typer.Option("--intervals", help="Show both ends of each 95 % interval.")] = False,
+    sort: Annotated[str | None, typer.Option(help="Order by this task's score and show ranks.", metavar="TASK")] = None,
+    ties: Annotated[
+        bool, typer.Option(help="Read all samples to find ties within noise and intervals of ranks.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.", show_default=False)] = None,
 ) -> None:
     """Print models by tasks: the primary metric in percent, with the half width of its 95 % interval.
 
     Runs about different data stand in different tables. Capped runs and runs with errors are shown but not ranked.
 
-    Example: sqeval leaderboard results/ --format md > results/LEADERBOARD.md
+    Example: sqeval leaderboard results/ --sort gqa --format latex -o table.tex
     """
     from rich.console import Console
     from rich.text import Text
 
     from sqeval.errors import UserError
     from sqeval.leaderboard import boards
-    from sqeval.report import leaderboard as report
+    from sqeval.places import weigh
+    from sqeval.published import published as published_scores
+    from sqeval.report.files import write_text
+    from sqeval.report.leaderboard import page
+    from sqeval.report.rows import as_csv, as_json
+    from sqeval.report.sheet import html, latex, markdown, screen
     from sqeval.report.text import plain
     from sqeval.rundir import to_json
-    from sqeval.runs import find_runs
+    from sqeval.runs import Found, find_runs
 
-    found = find_runs(results)
-    for problem in found.problems:
-        Console(stderr=True).print(Text(f"left out: {plain(problem)}", style="dim"))
-    if not found.runs:
+    quoted = published_scores(results) if published else []
+    found = find_runs(results) if results.is_dir() or not published else Found()
+    if not found.runs and not published:
         raise UserError(f"{results}: there is no finished run; `sqeval run --out {results} ...` makes one")
-    tables = boards(found.runs)
-    if format is Format.TABLE:
-        Console().print(report.screen(tables))
-    elif format is Format.MD:
-        sys.stdout.write(report.as_markdown(tables))
-    elif format is Format.CSV:
-        sys.stdout.write(report.as_csv(tables))
+    tables = boards(found.runs, sort)
+    notes = [f"left out: {problem}" for problem in found.problems]
+    notes += [] if found.runs else [f"{results}: there is no finished run"]
+    aside = Console(stderr=True)
+    if ties:
+        with aside.status("reading samples for ties and ranks; --no-ties does without"):
+            notes += [problem for board in tables for problem in weigh(board)]
+    for note in notes:
+        aside.print(Text(plain(note), style="dim"))
+    shown = page(tables, quoted, intervals=intervals)
+    if out is None and format is Format.TABLE:
+        Console().print(screen.render(shown))
+        return
+    forms: dict[Format, Callable[[], str]] = {
+        Format.TABLE: lambda: screen.text(shown),
+        Format.MD: lambda: markdown.render(shown),
+        Format.LATEX: lambda: latex.render(shown),
+        Format.HTML: lambda: html.render(shown),
+        Format.CSV: lambda: as_csv(tables, quoted),
+        Format.JSON: lambda: to_json(as_json(tables, quoted, found.problems)),
+    }
+    text = forms[format]()
+    if out is None:
+        print(text, end="")
     else:
-        sys.stdout.write(to_json({"rows": report.as_rows(tables)}))
+        write_text(out, text)
+        print(out)

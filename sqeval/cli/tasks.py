@@ -84,7 +84,7 @@ def _facts(task: Task) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("primary metric", Text(task.primary))
+    grid.add_row("primary metric", Text(task.primary + (f" ({task.measure})" if task.measure else "")))
     grid.add_row("generation", Text(_generation(task.settings)))
     if isinstance(task, JudgedTask):
         grid.add_row("official judge", Text(task.judge))

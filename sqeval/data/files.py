@@ -1,4 +1,4 @@
-"""Readers for the benchmarks' files: JSON, JSON Lines and TSV, read at full speed, complained about exactly.
+"""Readers for the benchmarks' files: JSON, JSON Lines, TSV and CSV, read at full speed, complained about exactly.
 
 A file is parsed in one go by the C parser.  Every record is handed out as an `Entry`, which knows where it stands;
 only when something is wrong with it is the file read again to find the line.
@@ -69,9 +69,14 @@ def read_tsv(path: Path) -> list[Entry]:
     """
     limit = csv.field_size_limit(_LARGEST_FIELD)
     try:
-        return _tsv_records(path)
+        return _delimited(path, "\t", "tab-separated fields")
     finally:
         csv.field_size_limit(limit)
+
+
+def read_csv(path: Path) -> list[Entry]:
+    """A comma-separated file with a header line; every field of its records is a string."""
+    return _delimited(path, ",", "comma-separated fields")
 
 
 def require_unique(keyed: Iterable[tuple[Any, Entry]], field: str) -> None:
@@ -83,8 +88,8 @@ def require_unique(keyed: Iterable[tuple[Any, Entry]], field: str) -> None:
         seen.add(key)
 
 
-def _tsv_records(path: Path) -> list[Entry]:
-    rows = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", strict=True)
+def _delimited(path: Path, delimiter: str, kind: str) -> list[Entry]:
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     records: list[Entry] = []
     header: list[str] = []
     line = 1
@@ -96,12 +101,12 @@ def _tsv_records(path: Path) -> list[Entry]:
                     raise DataError("two columns have the same name", file=path, line=line)
             elif row:
                 if len(row) != len(header):
-                    problem = f"expected {len(header)} tab-separated fields, found {len(row)}"
+                    problem = f"expected {len(header)} {kind}, found {len(row)}"
                     raise DataError(problem, file=path, line=line)
                 records.append(Entry(dict(zip(header, row, strict=True)), path, line))
             line = rows.line_num + 1
     except csv.Error as error:
-        raise DataError(f"expected tab-separated fields: {error}", file=path, line=line) from None
+        raise DataError(f"expected {kind}: {error}", file=path, line=line) from None
     if not header:
         raise DataError("expected a header line, found an empty file", file=path)
     return records

@@ -1,79 +1,30 @@
-"""The leaderboard: for the screen, as Markdown, CSV and JSON."""
+"""The leaderboard: what it shows, whatever the form; the forms are in `sqeval.report.sheet`."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
+from sqeval.errors import UserError
 from sqeval.leaderboard import Board, Entry, Standing
-from sqeval.report.numbers import NONE, half_width, percent
-from sqeval.report.text import markdown, markdown_table, plain, spreadsheet
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from sqeval.published import Published
+from sqeval.registry import get_task
+from sqeval.report.numbers import half_width, minus, percent
+from sqeval.report.quoted import published_sheet
+from sqeval.report.sheet import TIE, Cell, Page, Row, Section, Sheet
+from sqeval.report.text import plain
 
 SECTIONS = {Standing.PARTIAL: "not ranked", Standing.FLOOR: "floors"}
-LEGEND = (
-    "Primary metric of each task in percent (CIDEr times 100) ± half its 95 % interval, clustered by image. "
-    "Bold: the best of the ranked runs. Runs with --limit or with errors are not ranked. Floors never see the image."
-)
 SYNTHETIC = "Synthetic scenes: they test the harness and the training loop, and rank no real model."
-IN_ONE_LINE, LONG_NAME = 6, 16
-"""Tasks whose values and intervals fit into one line of 80 characters; characters of a name that are not broken."""
-FIELDS = (
-    "data", "run", "standing", "flags", "task", "version", "metric", "value", "low", "high", "n", "clusters", "best",
-)  # fmt: skip
 
 
-def screen(boards: Sequence[Board]) -> RenderableType:
-    """A table for each board; ranked runs, a rule, runs that are not ranked, a rule, floors."""
-    from rich.console import Group
-    from rich.text import Text
+def page(boards: Sequence[Board], quoted: Sequence[Published] = (), *, intervals: bool = False) -> Page:
+    """A table for each board: ranked runs, runs that are not ranked, floors; then one of published scores.
 
-    parts: list[RenderableType] = []
-    for board in boards:
-        parts.append(_table(board, title(board, boards)))
-        parts += [Text(SYNTHETIC, style="dim")] if board.data == "mini" else []
-    return Group(*parts, Text(LEGEND, style="dim"))
-
-
-def as_markdown(boards: Sequence[Board]) -> str:
-    """A table for each board that GitHub and GitLab render; names are escaped."""
-    parts = ["# Leaderboard\n"]
-    for board in boards:
-        rows = []
-        for standing, entries in _sections(board):
-            if standing in SECTIONS:
-                rows.append([f"*{SECTIONS[standing]}*", *[""] * len(board.tasks)])
-            rows += [_markdown_row(entry, board) for entry in entries]
-        headings = ["model", *(f"{markdown(task)}<br>{markdown(metric(board, task))}" for task in board.tasks)]
-        parts += [f"## Data: {markdown(title(board, boards))}\n", markdown_table(headings, rows)]
-        parts += [f"{SYNTHETIC}\n"] if board.data == "mini" else []
-    return "\n".join([*parts, f"{markdown(LEGEND)}\n"])
-
-
-def as_csv(boards: Sequence[Board]) -> str:
-    """One line a run and task; values in the metric's own units (0..1)."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for row in as_rows(boards):
-        writer.writerow([spreadsheet(value) if isinstance(value, str) else value for value in row.values()])
-    return text.getvalue()
-
-
-def as_rows(boards: Sequence[Board]) -> list[dict[str, Any]]:
-    """One object a run and task, with the fields `FIELDS`; JSON-able."""
-    rows = []
-    for board in boards:
-        for entry in board.entries:
-            for task in board.tasks:
-                if task in entry.run.tasks:
-                    values = (title(board, boards), entry.run.name, entry.standing.value, "; ".join(entry.flags))
-                    rows.append(dict(zip(FIELDS, (*values, *_facts(entry, task)), strict=True)))
-    return rows
+    `intervals`: both ends of each instead of half its width.
+    """
+    sheets = [_sheet(board, f"Data: {title(board, boards)}", intervals) for board in boards]
+    apart = [published_sheet(quoted)] if quoted else []
+    return Page("Leaderboard", sheets, legend(boards, intervals=intervals) if boards else "", apart)
 
 
 def title(board: Board, boards: Sequence[Board]) -> str:
@@ -99,58 +50,75 @@ def metric(board: Board, task: str) -> str:
     return next(str(entry.run.tasks[task].result["primary"]) for entry in board.entries if task in entry.run.tasks)
 
 
-def _table(board: Board, title: str) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.HORIZONTALS, header_style="bold", padding=(0, 0), title_justify="left")
-    table.title = Text(f"Data: {title}", style="bold")
-    longest = max(len(name(entry, board)) for entry in board.entries)
-    table.add_column("model", overflow="fold", min_width=min(longest, LONG_NAME))
-    gap = " " if len(board.tasks) <= IN_ONE_LINE else "\n"
-    for task in board.tasks:
-        heading = Text(f"{plain(task)}\n").append(plain(metric(board, task)), style="dim")
-        table.add_column(heading, justify="right", overflow="fold")
-    for standing, entries in _sections(board):
-        if standing in SECTIONS:
-            table.add_section()
-            table.add_row(Text(SECTIONS[standing], style="dim italic"))
-        for entry in entries:
-            cells = [
-                Text(_cell(entry, task).replace(" ", gap), style="bold" if task in entry.best else "")
-                for task in board.tasks
-            ]
-            table.add_row(Text(name(entry, board)), *cells, style="" if standing is Standing.FULL else "dim")
-    return table
+def legend(boards: Sequence[Board], *, intervals: bool = False) -> str:
+    """What the numbers and marks mean; nothing about marks that do not occur."""
+    places = [place for board in boards for entry in board.ranked for place in entry.places.values()]
+    spread = "with its 95 % interval" if intervals else "± half its 95 % interval"
+    said = [
+        f"Primary metric of each task in percent (CIDEr times 100) {spread}, clustered by image.",
+        "Bold: the best of the ranked runs.",
+    ]
+    if any(place.second for place in places):
+        said.append("Underlined: the second best.")
+    if any(place.tied for place in places):
+        said.append(
+            f"{TIE}: not shown to differ from the best (paired by sample, clustered, p ≥ 5 % by Holm's method)."
+        )
+    if any(_ranks(board) for board in boards):
+        said.append("Ranks with their 95 % intervals.")
+    return " ".join([*said, "Runs with --limit or with errors are not ranked. Floors never see the image."])
 
 
-def _sections(board: Board) -> Iterator[tuple[Standing, list[Entry]]]:
+def _sheet(board: Board, title: str, intervals: bool) -> Sheet:
+    sections = []
     for standing in Standing:
-        entries = [entry for entry in board.entries if entry.standing is standing]
-        if entries:
-            yield standing, entries
+        rows = [_row(entry, board, intervals) for entry in board.entries if entry.standing is standing]
+        sections += [Section(SECTIONS.get(standing, ""), rows)] if rows else []
+    columns = [(task, metric(board, task)) for task in board.tasks]
+    notes = [*([SYNTHETIC] if board.data == "mini" else []), *_measures(board)]
+    return Sheet(title, columns, sections, notes, ranks=_ranks(board))
 
 
-def _cell(entry: Entry, task: str) -> str:
+def _ranks(board: Board) -> bool:
+    """Whether one task orders the rows, and the samples tell how sure that order is."""
+    places = [entry.places.get(board.sort or "") for entry in board.ranked]
+    return any(place.bounds for place in places if place is not None)
+
+
+def _measures(board: Board) -> Iterator[str]:
+    """What each column shows, in the words of papers; the version of the data where there are several; the judge."""
+    found: dict[str, list[str]] = {}
+    for task in board.tasks:
+        try:
+            measure = get_task(task).measure
+        except UserError:  # not installed here; the metric's name has to do
+            measure = ""
+        result = next(entry.run.tasks[task].result for entry in board.entries if task in entry.run.tasks)
+        judge = result.get("judge")
+        by = f"judged by {judge['name']} ({judge['version']})" if judge else None
+        said = [str(part) for part in (measure, result.get("data_version"), by) if part]
+        if said:
+            found.setdefault(", ".join(said), []).append(task)
+    if found:
+        yield "Columns: " + "; ".join(f"{', '.join(tasks)}: {said}" for said, tasks in found.items()) + "."
+
+
+def _row(entry: Entry, board: Board, intervals: bool) -> Row:
+    place = entry.places.get(board.sort or "")
+    rank = "" if place is None else str(place.rank)
+    if place is not None and place.bounds:
+        rank += f" ({'–'.join(map(str, place.bounds))})"
+    return Row(name(entry, board), [_cell(entry, task, intervals) for task in board.tasks], rank)
+
+
+def _cell(entry: Entry, task: str, intervals: bool) -> Cell:
     primary = entry.run.tasks[task].primary if task in entry.run.tasks else {"value": None}
     if primary["value"] is None:
-        return NONE
-    return f"{percent(primary['value'])} ±{half_width(primary['ci95'])}"
-
-
-def _markdown_row(entry: Entry, board: Board) -> list[str]:
-    return [markdown(name(entry, board)), *(_markdown_cell(entry, task) for task in board.tasks)]
-
-
-def _markdown_cell(entry: Entry, task: str) -> str:
-    value, _, width = _cell(entry, task).partition(" ")
-    return f"**{value}** {width}" if task in entry.best else f"{value} {width}".rstrip()
-
-
-def _facts(entry: Entry, task: str) -> tuple[Any, ...]:
-    found = entry.run.tasks[task]
-    primary, result = found.primary, found.result
-    low, high = primary["ci95"] or (None, None)
-    place = (task, result["version"], result["primary"])
-    return (*place, primary["value"], low, high, primary["n"], primary["clusters"], task in entry.best)
+        return Cell()
+    spread, ci95 = f"±{half_width(primary['ci95'])}", primary["ci95"]
+    if intervals:
+        spread = f"[{', '.join(minus(percent(bound)) for bound in ci95)}]" if ci95 else ""
+    place = entry.places.get(task)
+    if place is None:
+        return Cell(percent(primary["value"]), spread)
+    return Cell(percent(primary["value"]), spread, place.rank == 1, place.second, bool(place.tied))

@@ -5,6 +5,21 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|~#&$"})
+_LATEX = str.maketrans(
+    {char: f"\\{char}" for char in "{}$&#_%"}
+    | {char: f"{{{char}}}" for char in "[]*"}  # a row that begins with one would be taken for an option of the last
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\char34{}"}
+    | {
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "≥": r"$\geq$",
+        "−": r"$-$",
+        "†": r"$^\dagger$",
+        "–": r"\textendash{}",
+        "…": r"\dots{}",
+    }
+)
 
 
 def plain(text: str, limit: int | None = None) -> str:
@@ -29,3 +44,11 @@ def spreadsheet(text: str) -> str:
     """`plain` that no spreadsheet takes for a formula."""
     line = plain(text)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
+def latex(text: str) -> str:
+    """`plain` that LaTeX prints as it reads, at any place of a table."""
+    line = plain(text).translate(_LATEX)
+    while "--" in line:  # would join to a dash
+        line = line.replace("--", "-{}-")
+    return line

@@ -31,6 +31,7 @@ class Captioning(Task):
     """
 
     primary = "cider"
+    measure = "CIDEr-D"
     settings = Settings(max_new_tokens=128)
     predictions = (("image_id", "caption"), ("question_id", "text"))
     parts: ClassVar[str | None] = None

@@ -32,6 +32,7 @@ class GQA(Task):
     description = "compositional visual questions with exact-match answers"
     citation = "Hudson and Manning 2019, GQA: A New Dataset for Real-World Visual Reasoning, CVPR"
     primary = "accuracy"
+    measure = "accuracy by exact match"
     files = (
         WantedFile(QUESTIONS, SOURCE),
         WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False),

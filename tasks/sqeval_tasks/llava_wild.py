@@ -47,6 +47,7 @@ class LLaVAWild(JudgedTask):
     description = "open questions about 24 images, answered in relation to a text-only GPT-4"
     citation = "Liu et al. 2023, Visual Instruction Tuning, NeurIPS"
     primary = "relative"
+    measure = "rating relative to GPT-4's"
     files = (
         WantedFile(f"{FOLDER}/questions.jsonl", SOURCE),
         WantedFile(f"{FOLDER}/context.jsonl", SOURCE),

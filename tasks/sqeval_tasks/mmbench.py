@@ -60,6 +60,7 @@ class MMBench(Task):
     description = "multiple choice by ability; right only if every rotation of the options is answered right"
     citation = "Liu et al. 2023, MMBench: Is Your Multi-modal Model an All-around Player?, ECCV 2024"
     primary = "circular"
+    measure = "circular accuracy (right under every rotation of the options)"
     known: ClassVar[Sequence[str]] = (
         "mmbench_dev_20230712.tsv", "mmbench_dev_en_20231003.tsv", "MMBench_DEV_EN.tsv", "MMBench_DEV_EN_V11.tsv",
         "mmbench_test_20230712.tsv", "mmbench_test_en_20231003.tsv", "MMBench_TEST_EN.tsv", "MMBench_TEST_EN_V11.tsv",

@@ -64,6 +64,7 @@ class MMVet(JudgedTask):
     description = "open questions that combine recognition, OCR, knowledge, generation, space and mathematics"
     citation = "Yu et al. 2024, MM-Vet: Evaluating Large Multimodal Models for Integrated Capabilities, ICML"
     primary = "score"
+    measure = "mean grade"
     files = (
         WantedFile("mmvet/mm-vet.json", "yuweihao/MM-Vet, release v1, mm-vet.zip"),
         WantedFile("mmvet/images/*", "the same, images"),

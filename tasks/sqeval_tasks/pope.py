@@ -41,6 +41,7 @@ class POPE(Task):
     description = "object hallucination: is there a ... in the image? (random, popular, adversarial)"
     citation = "Li et al. 2023, Evaluating Object Hallucination in Large Vision-Language Models, EMNLP"
     primary = "f1_mean"
+    measure = "mean F1 of random, popular and adversarial"
     files = (
         *(WantedFile(f"pope/coco_pope_{category}.json", "RUCAIBox/POPE, output/coco") for category in CATEGORIES),
         WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),

@@ -33,6 +33,7 @@ class ScienceQA(Task):
     description = "multiple-choice school science; the accuracy shown is that of questions with an image"
     citation = "Lu et al. 2022, Learn to Explain, NeurIPS"
     primary = "img_accuracy"
+    measure = "accuracy on questions with an image (IMG)"
     files = (
         WantedFile(PROBLEMS, SOURCE),
         WantedFile(SPLITS, SOURCE),

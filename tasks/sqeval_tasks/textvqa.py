@@ -51,6 +51,7 @@ class TextVQA(Task):
     description = "questions about text in pictures, asked with the OCR tokens as LLaVA-1.5 does"
     citation = "Singh et al. 2019, Towards VQA Models That Can Read, CVPR"
     primary = "accuracy"
+    measure = "VQA accuracy by M4C's rules"
     files = all_files(SPLITS)
     splits: ClassVar[Mapping[str, str]] = {
         "val": "5,000 questions on 3,166 images",

@@ -52,6 +52,7 @@ class VizWiz(Task):
     description = "questions of blind people about their own pictures, which may be unanswerable"
     citation = "Gurari et al. 2018, VizWiz Grand Challenge: Answering Visual Questions from Blind People, CVPR"
     primary = "accuracy"
+    measure = "VizWiz's VQA accuracy"
     files = all_files(SPLITS)
     splits: ClassVar[Mapping[str, str]] = {
         "val": "4,319 questions, an image each",

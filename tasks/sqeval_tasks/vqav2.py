@@ -61,6 +61,7 @@ class VQAv2(Task):
     description = "open-ended visual question answering, scored by agreement with ten people"
     citation = "Goyal et al. 2017, Making the V in VQA Matter, CVPR"
     primary = "accuracy"
+    measure = "VQA accuracy"
     files = all_files(SPLITS)
     splits: ClassVar[Mapping[str, str]] = {
         "val": "214,354 questions on 40,504 images",

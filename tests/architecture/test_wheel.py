@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_holds_the_packages_and_their_data_and_nothing_else(wheel: Path) -> None
     for package in ("sqeval", "sqllava", "sqeval_tasks"):
         assert f"{package}/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    for data in ("sqllava/recipes/mini.yaml", "sqllava/pretrained/mini/model.safetensors"):
+    for data in ("sqllava/recipes/mini.yaml", "sqllava/pretrained/mini/model.safetensors", "sqeval/published.csv"):
         assert data in names
 
 
@@ -66,6 +67,18 @@ def test_runs_from_another_folder(python: Path, tmp_path: Path) -> None:
     listed = run(python, tmp_path, "sqeval", "tasks", "list")
     for task in ("vqav2", "gqa", "scienceqa", "pope", "mmbench", "coco_caption"):
         assert task in listed
+
+
+def test_published_scores_come_along(python: Path, tmp_path: Path) -> None:
+    assert "SQ-LLaVA 7B" in run(python, tmp_path, "sqeval", "leaderboard", "--published", "--format", "csv")
+
+
+def test_a_source_distribution_holds_what_the_wheel_is_built_from(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {name for name in names if name.startswith("results/")} == {"results/published.csv"}
 
 
 def test_evaluates_the_packaged_checkpoint_from_another_folder(python: Path, tmp_path: Path) -> None:

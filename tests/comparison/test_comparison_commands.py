@@ -104,7 +104,55 @@ def test_leaderboard_formats(results: Path) -> None:
     lines = sqeval("leaderboard", results, "--format", "csv").stdout.splitlines()
     assert lines[0].startswith("data,run,standing")
     assert len(lines) == 6
-    assert sqeval("leaderboard", results, "--format", "latex").exit_code == 2
+    assert sqeval("leaderboard", results, "--format", "latex").stdout.count(r"\begin{table}") == 2
+    assert sqeval("leaderboard", results, "--format", "html").stdout.startswith("<!DOCTYPE html>")
+    assert sqeval("leaderboard", results, "--format", "xls").exit_code == 2
+
+
+def test_leaderboard_marks_ties_and_shows_ranks(results: Path) -> None:
+    right = truths(600)
+    near = right.copy()
+    near[right.argmax()] = False
+    make_run(results / "near", {"colours": answers(near)})
+    lines = sqeval("leaderboard", results, "--sort", "colours", "--intervals").stdout.splitlines()
+    rows = {
+        line.split()[0]: line for line in lines if line.strip().startswith(("base", "same", "near", "worse", "blind"))
+    }
+    assert [" ".join(rows[name].split()[1:3]) for name in ("base", "same", "near", "worse")] == [
+        "1 (1–3)", "1 (1–3)", "3 (1–3)", "4 (4–4)",
+    ]  # fmt: skip
+    assert "† [" in rows["near"]
+    assert "†" not in rows["worse"] + rows["base"]
+    assert "(" not in rows["blind"]
+    quick = sqeval("leaderboard", results, "--no-ties").stdout
+    assert "†" not in quick
+    assert sqeval("leaderboard", results, "--sort", "taste").exit_code == 2
+
+
+def test_leaderboard_with_published_scores(results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "board.html"
+    (results / "published.csv").write_text(
+        "model,task,metric,data,percent,source,note\nTheirs,colours,accuracy,val,77.7,Somebody 2024,\n", "utf-8"
+    )
+    done = sqeval("leaderboard", results, "--published", "--format", "html", "-o", out)
+    assert done.stdout.strip().replace("\n", "") == str(out)
+    page = out.read_text("utf-8")
+    assert page.index("base") < page.index("Published scores") < page.index("SQ-LLaVA 7B") < page.index("Theirs")
+    assert "Somebody 2024" in page
+    assert "Published scores" not in sqeval("leaderboard", results).stdout
+    (results / "published.csv").write_text("model\nTheirs\n", "utf-8")
+    broken = sqeval("leaderboard", results, "--published")
+    assert broken.exit_code == 2
+    assert "published.csv:1: expected the columns" in broken.stderr.replace("\n", "")
+
+
+def test_published_scores_alone_need_no_run(tmp_path: Path) -> None:
+    done = sqeval("leaderboard", tmp_path / "nothing", "--published", "--format", "json")
+    assert done.exit_code == 0
+    assert "there is no finished run" in " ".join(done.stderr.split())
+    value = json.loads(done.stdout)
+    assert value["rows"] == []
+    assert {row["task"] for row in value["published"]} >= {"vqav2", "gqa", "pope"}
 
 
 def test_a_leaderboard_without_runs_says_so(results: Path, tmp_path: Path) -> None:
@@ -116,4 +164,6 @@ def test_a_leaderboard_without_runs_says_so(results: Path, tmp_path: Path) -> No
     found = sqeval("leaderboard", results, "--format", "json")
     assert found.exit_code == 0
     assert "dying has not finished" in " ".join(found.stderr.split())
-    assert "dying" not in found.stdout
+    value = json.loads(found.stdout)
+    assert "dying" not in {row["run"] for row in value["rows"]}
+    assert "dying has not finished" in value["left_out"][0]

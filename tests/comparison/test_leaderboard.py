@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
 from small_runs import HASHES, answers, make_run, truths
 
+from sqeval import published
+from sqeval.errors import UserError
 from sqeval.leaderboard import Standing, boards
 from sqeval.records import Record
-from sqeval.report.leaderboard import as_csv, as_markdown, as_rows, title
+from sqeval.report.leaderboard import page, title
+from sqeval.report.rows import FIELDS, as_csv, as_rows
+from sqeval.report.sheet import markdown
 from sqeval.runs import Run
 
 ROWS = answers(truths(100))
@@ -84,7 +90,7 @@ def test_the_same_data_share_a_table_whatever_it_was_called(tmp_path: Path) -> N
 def test_names_are_escaped_in_markdown_and_csv(tmp_path: Path) -> None:
     evil = make_run(tmp_path / "x", {"colours": ROWS}, data="d|a<b>")
     evil = Run(evil.path, {**evil.info, "name": "=1+1|<script>*x*\x1b[31m"}, evil.tasks)
-    text = as_markdown(boards([evil]))
+    text = markdown.render(page(boards([evil])))
     assert "<script>" not in text
     assert r"=1+1\|\<script\>\*x\*\[31m" in text
     assert text.count("\n| :-- | --: |\n") == 1
@@ -104,5 +110,34 @@ def test_rows_hold_what_the_files_hold(tmp_path: Path) -> None:
 
 def test_a_score_without_interval_is_shown_without_one(tmp_path: Path) -> None:
     lonely = make_run(tmp_path / "a", {"colours": answers([True, False])})  # one image
-    text = as_markdown(boards([lonely]))
+    text = markdown.render(page(boards([lonely])))
     assert "| a | **50.0** ±– |" in text
+
+
+def test_sorting_by_a_task_orders_every_section_and_puts_runs_without_it_last(tmp_path: Path) -> None:
+    made = [
+        make_run(tmp_path / "a", {"colours": BAD, "presence": GOOD}),
+        make_run(tmp_path / "b", {"colours": GOOD, "presence": BAD}),
+        make_run(tmp_path / "c", {"presence": GOOD}),
+        make_run(tmp_path / "d", {"colours": BAD}, sees_images=False),
+        make_run(tmp_path / "e", {"colours": GOOD}, sees_images=False),
+    ]
+    orders = {task: [entry.run.name for entry in boards(made, task)[0].entries] for task in ("colours", "presence")}
+    assert orders == {"colours": ["b", "a", "c", "e", "d"], "presence": ["a", "c", "b", "d", "e"]}
+    with pytest.raises(UserError, match="--sort taste: no run has this task; there are: colours, presence"):
+        boards(made, "taste")
+
+
+def test_the_second_best_is_the_next_score_whoever_shares_the_first(tmp_path: Path) -> None:
+    rows = {"a": GOOD, "b": GOOD, "c": ROWS, "d": BAD}
+    (board,) = boards([make_run(tmp_path / name, {"colours": samples}) for name, samples in rows.items()])
+    places = [entry.places["colours"] for entry in board.entries]
+    assert [(place.rank, place.second) for place in places] == [(1, False), (1, False), (3, True), (4, False)]
+
+
+def test_the_documentation_names_every_field_and_no_other() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard.md").read_text("utf-8")
+    tables = [re.findall(r"^\| (`.*?`) \|", part, re.MULTILINE) for part in page.split("\n## ")]
+    quoted, fields = ({name for cell in cells for name in re.findall(r"`(\w+)`", cell)} for cells in tables[-2:])
+    assert quoted == set(published.FIELDS)
+    assert fields == set(FIELDS)

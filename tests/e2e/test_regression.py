@@ -68,3 +68,9 @@ def test_the_committed_leaderboard_is_the_one_of_the_baselines() -> None:
     board = sqeval(BASELINE.parent.parent.parent, "leaderboard", "results/baselines", "--format", "md")
     assert board.returncode == 0, board.stderr
     assert board.stdout == (BASELINE.parent.parent / "LEADERBOARD.md").read_text("utf-8")
+
+
+def test_the_readme_shows_the_committed_leaderboard() -> None:
+    results = BASELINE.parent.parent
+    table = [line for line in (results / "LEADERBOARD.md").read_text("utf-8").splitlines() if line.startswith("|")]
+    assert "\n".join(table) in (results.parent / "README.md").read_text("utf-8")

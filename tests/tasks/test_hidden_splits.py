@@ -11,7 +11,7 @@ from sqeval.compare import Rules, compare_runs
 from sqeval.config import resolve
 from sqeval.evaluation import Outcome, evaluate
 from sqeval.leaderboard import boards
-from sqeval.report.leaderboard import as_rows
+from sqeval.report.rows import as_rows
 from sqeval.runs import load_run
 from sqeval.stats.gate import Verdict
 from sqeval_tasks.vqav2 import TEST_DEV
