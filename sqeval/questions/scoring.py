@@ -12,11 +12,10 @@ from typing import Any
 
 from sqeval import atomic
 from sqeval.provenance import packages
-from sqeval.questions.corruptions import shuffle_images
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.metrics import METRICS
-from sqeval.questions.summary import Summary, Value, pool_of, summarise
-from sqeval.questions.table import Setup, Table, build
+from sqeval.questions.summary import Summary, Value, pool_of, summarise, values_of
+from sqeval.questions.table import Setup, Table, build, shuffled
 from sqeval.questions.usable import anchored, patient_utility, usable_at
 from sqeval.report.text import spreadsheet
 
@@ -24,6 +23,7 @@ SCHEMA = "sqeval.question-scores/1"
 SUMMARY, QUESTIONS, IMAGES = "summary.json", "question_scores.csv", "image_scores.csv"
 HUMAN = "human"
 """Family of a model that is people: their row is the ceiling."""
+FLOOR_SHUFFLES = range(100, 105)
 FLOOR_ROWS = ("uq.at_k", "uq.usable", "gr.rauc", "gr.relevant", "gr.premise_fpr")
 EXPLORATORY = 30
 """Fewer images than that say little."""
@@ -36,8 +36,8 @@ class Scored:
     run_id: str
     table: Table
     summary: Summary
-    floor: Summary | None
-    """The same questions about shuffled images, by the same thresholds; None below tier 1."""
+    floor: dict[str, Value] | None
+    """The same questions about shuffled images, by the same thresholds, mean of some shuffles; None below tier 1."""
 
     @property
     def human(self) -> bool:
@@ -62,10 +62,25 @@ def score(conditions: Sequence[Sequence[ImageQuestions]], setups: Sequence[Setup
     return [Scored(t.images[0].run_id, t, summarise(t, pool), _floor(t)) for t in tables]
 
 
-def _floor(table: Table) -> Summary | None:
+def _floor(table: Table) -> dict[str, Value] | None:
     if table.setup.tier < 1 or len(table.images) < 2:
         return None
-    return summarise(build(shuffle_images(table.images), table.setup, threshold=table.threshold))
+    found = [values_of(shuffled(table, seed), FLOOR_ROWS) for seed in FLOOR_SHUFFLES]
+    return {name: _averaged([values[name] for values in found]) for name in FLOOR_ROWS}
+
+
+def _averaged(values: Sequence[Value]) -> Value:
+    """The mean of the same measure on several shuffles; its interval is that of one, as the images are the same."""
+    known = [value for value in values if value.value is not None]
+    if not known:
+        return values[0]
+
+    def mean(numbers: Sequence[float | None]) -> float | None:
+        given = [number for number in numbers if number is not None]
+        return sum(given) / len(given) if len(given) == len(known) else None
+
+    middle, low, high = (mean([getattr(value, name) for value in known]) for name in ("value", "low", "high"))
+    return Value(middle, low, high, known[0].used, known[0].total)
 
 
 def write(scored: Scored, ceiling: Scored | None, folder: Path) -> None:
@@ -79,7 +94,7 @@ def write(scored: Scored, ceiling: Scored | None, folder: Path) -> None:
 def to_json(scored: Scored, ceiling: Scored | None = None) -> dict[str, Any]:
     """summary.json: null stands for what could not be computed, with the reason beside it."""
     table, first = scored.table, scored.table.images[0]
-    floor = None if scored.floor is None else {name: scored.floor.values[name].to_json() for name in FLOOR_ROWS}
+    floor = None if scored.floor is None else {name: value.to_json() for name, value in scored.floor.items()}
     return {
         "schema": SCHEMA,
         "run_id": scored.run_id,
@@ -112,7 +127,7 @@ def to_json(scored: Scored, ceiling: Scored | None = None) -> dict[str, Any]:
 def _anchored(scored: Scored, ceiling: Scored | None) -> float | None:
     """Where the share of usable questions lies between shuffled images (0) and people (1)."""
     own = scored.summary.values["uq.usable"].value
-    low = None if scored.floor is None else scored.floor.values["uq.usable"].value
+    low = None if scored.floor is None else scored.floor["uq.usable"].value
     high = None if ceiling is None else ceiling.summary.values["uq.usable"].value
     return None if own is None or low is None or high is None else anchored(own, low, high)
 

@@ -69,6 +69,12 @@ def summarise(table: Table, pool: Sequence[str] = ()) -> Summary:
     return Summary({name: values[name] for name in METRICS if METRICS[name].tier <= table.setup.tier}, steps, share)
 
 
+def values_of(table: Table, names: Sequence[str]) -> dict[str, Value]:
+    """Some of the metrics of questions and images, without what all the rest costs."""
+    images = _per_image(table)
+    return {name: images[name] if name in images else _per_question(table, name) for name in names}
+
+
 def _per_question(table: Table, name: str) -> Value:
     """The mean over questions, clustered by image; of lengths the median."""
     if name == "uq.usable":

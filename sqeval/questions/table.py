@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import numpy as np
@@ -18,7 +18,9 @@ from sqeval.questions.usable import GATES_OF_TIER
 from sqeval.questions.words import content_words, tokens
 
 CALIBRATION_SHUFFLES = range(1, 6)
-"""Seeds of the shuffles that set the threshold; the floor row is shuffled with seed 0."""
+"""Seeds of the shuffles that set the threshold; the floor is measured on others."""
+WELL_FORMED = GATES_OF_TIER[0]
+"""Gates that know nothing of the image."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Table:
     """Relevance from which a question counts as about its image."""
     notes: dict[str, str] = field(default_factory=dict)
     """Why a metric could not be computed, by metric or group."""
+    similarities: relevance.Floats | None = None
+    """(rows, columns) of questions and of the images in `columns`."""
+    columns: dict[int, int] = field(default_factory=dict)
+    """Column by image index."""
 
     def by_image(self) -> list[list[Row]]:
         """The questions about each image, in the order in which they were asked."""
@@ -142,20 +148,47 @@ def _relevant(table: Table, threshold: float | None) -> None:
         reason = f"{len(known)} images with {scorer.needs}; {relevance.LEAST_IMAGES} are needed"
         table.notes |= dict.fromkeys(("gr.rauc", "gr.relevant", "gr.margin", "gr.nonvisual"), reason)
         return
-    place = {image: column for column, image in enumerate(known)}
-    rows = [row for row in table.rows if row.image in place]
-    own = [place[row.image] for row in rows]
-    similarities = scorer.similarities([row.normal.core for row in rows], [table.images[i] for i in known])
-    found = relevance.relevance(similarities, own)
+    table.columns = {image: column for column, image in enumerate(known)}
+    table.similarities = scorer.similarities([row.normal.core for row in table.rows], [table.images[i] for i in known])
     if threshold is None:
+        told = [i for i, row in enumerate(table.rows) if row.image in table.columns]
+        own = [table.columns[table.rows[i].image] for i in told]
         shuffles = (relevance.shuffled_owners(own, len(known), seed) for seed in CALIBRATION_SHUFFLES)
-        floor = np.concatenate([relevance.relevance(similarities, shuffled).auc for shuffled in shuffles])
-        threshold = relevance.threshold(floor)
+        floor = [relevance.relevance(table.similarities[told], shuffled).auc for shuffled in shuffles]
+        threshold = relevance.threshold(np.concatenate(floor))
     table.threshold = threshold
+    _fit(table)
+
+
+def _fit(table: Table) -> None:
+    """Relevance of each question to the image that it belongs to now."""
+    if table.similarities is None or table.threshold is None:
+        return
+    told = [i for i, row in enumerate(table.rows) if row.image in table.columns]
+    rows = [table.rows[i] for i in told]
+    found = relevance.relevance(table.similarities[told], [table.columns[row.image] for row in rows])
     for row, auc, margin in zip(rows, found.auc.tolist(), found.margin.tolist(), strict=True):
         row.values |= {"gr.rauc": auc, "gr.margin": margin, "gr.nonvisual": float(abs(auc - 0.5) < relevance.UNDECIDED)}
-        _gate(row, "relevant", auc >= threshold, "fits other images as well")
+        _gate(row, "relevant", auc >= table.threshold, "fits other images as well")
         row.values["gr.relevant"] = _number(row.gates["relevant"])
+
+
+def shuffled(table: Table, seed: int) -> Table:
+    """The same questions about other images, judged by the same thresholds: what is left is the floor.
+
+    Answers were given about the right images and say nothing here, so that their gates are open.
+    """
+    owners = relevance.shuffled_owners(range(len(table.images)), len(table.images), seed)
+    rows = [replace(row, image=owners[row.image], values={}, gates={}, reasons={}) for row in table.rows]
+    for row, before in zip(rows, table.rows, strict=True):
+        kept = [gate for gate in before.gates if gate in WELL_FORMED]
+        row.values = {name: value for name, value in before.values.items() if name.startswith("wf.")}
+        row.gates = {gate: before.gates[gate] for gate in kept}
+        row.reasons = {gate: before.reasons[gate] for gate in kept if gate in before.reasons}
+    moved = replace(table, rows=rows)
+    _fit(moved)
+    _premises(moved)
+    return moved
 
 
 def _premises(table: Table) -> None:

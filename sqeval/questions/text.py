@@ -29,11 +29,11 @@ def share(value: Value | None, digits: int = 3, *, keep_zero: bool = False) -> s
 def sentence(scored: Scored, ceiling: Scored | None = None) -> str:
     """What a paper would say."""
     setup = scored.table.setup
-    text = f"{scored.run_id} asks {with_interval(scored.headline)} usable distinct questions of {setup.k} an image"
+    text = f"{scored.run_id}: {with_interval(scored.headline)} usable distinct questions of {setup.k} an image"
     others = []
     if ceiling is not None and ceiling is not scored:
         others.append(f"{with_interval(ceiling.headline)} for people")
-    if scored.floor is not None and (low := scored.floor.values["uq.at_k"].value) is not None:
+    if scored.floor is not None and (low := scored.floor["uq.at_k"].value) is not None:
         others.append(f"{low:.2f} for shuffled images")
     return f"{text} ({headline_name(setup)})" + (f", against {' and '.join(others)}" if others else "")
 
@@ -41,7 +41,7 @@ def sentence(scored: Scored, ceiling: Scored | None = None) -> str:
 def anchored_share(scored: Scored, ceiling: Scored) -> str | None:
     """Where it lies between shuffled images and people; None without a floor."""
     own, high = scored.summary.values["uq.usable"].value, ceiling.summary.values["uq.usable"].value
-    low = None if scored.floor is None else scored.floor.values["uq.usable"].value
+    low = None if scored.floor is None else scored.floor["uq.usable"].value
     where = None if own is None or low is None or high is None else anchored(own, low, high)
     return None if where is None else f"{scored.run_id}: {where:.0%} of the way from shuffled images to people"
 

@@ -79,7 +79,7 @@ def show(scored: list[Scored], ceiling: Scored | None) -> None:
     for heading in (name, "shuffled", *SHOWN):
         table.add_column(heading, justify="right")
     for each in scored:
-        floor = share(each.floor.values["uq.at_k"], 2, keep_zero=True) if each.floor else NONE
+        floor = share(each.floor["uq.at_k"], 2, keep_zero=True) if each.floor else NONE
         shares = [share(each.summary.values.get(metric)) for metric in SHOWN.values()]
         table.add_row(Text(plain(each.run_id, 40)), with_interval(each.headline), floor, *shares)
     console.print(table)
