@@ -29,6 +29,7 @@ def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
     earlier: Json = before or {}
     if config["judge"] is None:  # what an earlier call had judged stays judged
         config.update({key: earlier["config"][key] for key in JUDGE if key in earlier.get("config", {})})
+    config["split"] = {**earlier.get("config", {}).get("split", {}), **config["split"]}
     config["tasks"] = list(dict.fromkeys([*earlier.get("config", {}).get("tasks", []), *config["tasks"]]))
     timing = earlier.get("timing", {})
     return {

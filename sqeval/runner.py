@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqeval import epochs as repeats
@@ -76,7 +76,7 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
     Raises DataError for bad or empty data, UserError if the task cannot be scored on this machine.
     """
     task.require()
-    root = replace(root, used=set())  # remembers the files of this task alone
+    root = root.for_task(task.name)
     samples = task.samples(root)
     if not samples:
         raise DataError(

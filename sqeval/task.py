@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sqeval.data.images import ImageRef
 from sqeval.model import Settings
@@ -60,6 +61,24 @@ class WantedFile:
     """Where it comes from: the benchmark's site or file name, in words."""
     required: bool = True
 
+    @property
+    def folder(self) -> str | None:
+        """Of images, which may lie elsewhere: the folder before the first wildcard. None for files of data.
+
+        Images are what a pattern names without a suffix, or with that of an image: ``coco/val2014/COCO_val2014_*``.
+        """
+        if "*" not in self.path or PurePosixPath(self.path).suffix.lower() not in ("", ".jpg", ".jpeg", ".png"):
+            return None
+        return self.path.partition("*")[0].rpartition("/")[0]
+
+
+class Size(NamedTuple):
+    """How large a benchmark, or one version of it, officially is."""
+
+    samples: int
+    images: int | None = None
+    """None: not published."""
+
 
 class Task(ABC):
     """Base of every benchmark plugin. Subclasses set the class variables and implement the abstract methods."""
@@ -78,6 +97,10 @@ class Task(ABC):
     files: ClassVar[tuple[WantedFile, ...]]
     splits: ClassVar[Mapping[str, str]] = {}
     """Official splits and their sizes, in words, for `sqeval tasks show`."""
+    selectable: ClassVar[Sequence[str]] = ()
+    """Names that ``--split`` takes, in the order in which a data root is searched for them; empty: there is one."""
+    sizes: ClassVar[Mapping[str, Size]] = {}
+    """Official sizes by data version: a name that `data_version` begins with, or any if there is but one."""
     settings: Settings = Settings()
     """How its questions are answered; of a class, as the protocol says."""
     predictions: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "text"),)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
 from sqeval.data.root import DataRoot
-from sqeval.task import Sample, WantedFile
+from sqeval.task import Sample, Size, WantedFile
 from sqeval_tasks.captioning import PROMPT, Captioning, captions_by_image, images_by_id, require_captions
 
 ANNOTATIONS = "coco/annotations/captions_val2014.json"
@@ -35,6 +36,8 @@ class CocoCaption(Captioning):
         "karpathy-test": "5,000 images",
         "val2014": f"40,504 images (without {SPLIT})",
     }
+    selectable = ("karpathy-test", "val2014")
+    sizes: ClassVar[Mapping[str, Size]] = {"karpathy-test": Size(5_000, 5_000), "val2014": Size(40_504, 40_504)}
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -42,12 +45,19 @@ class CocoCaption(Captioning):
         data = read_object(root.file(ANNOTATIONS))
         images = images_by_id(data)
         references = captions_by_image(data, images)
-        split_file = root.find(SPLIT)
+        split_file = _split_file(root)
         chosen = set(images) if split_file is None else _test_split(read_object(split_file), images)
         return [_sample(root, images[key], key, references[key]) for key in images if key in chosen]
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
-        return "karpathy-test" if root.find(SPLIT) else "val2014"
+        return "karpathy-test" if _split_file(root) else "val2014"
+
+
+def _split_file(root: DataRoot) -> Path | None:
+    """What tells the images of karpathy-test from the others; None if all are wanted."""
+    if root.split is None:
+        return root.find(SPLIT)
+    return root.file(SPLIT) if root.split == "karpathy-test" else None
 
 
 def _test_split(data: Entry, images: Mapping[int, Entry]) -> set[int]:

@@ -13,7 +13,7 @@ from sqeval.data.files import read_object, require_unique
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.records import Record
-from sqeval.task import Sample, WantedFile
+from sqeval.task import Sample, Size, WantedFile
 from sqeval_tasks.captioning import PROMPT, Captioning
 
 SPLIT = "flickr30k/dataset_flickr30k.json"
@@ -36,6 +36,7 @@ class Flickr30k(Captioning):
         WantedFile(f"{IMAGES}/*", "Flickr30k's request form, flickr30k-images.tar.gz"),
     )
     splits: ClassVar[Mapping[str, str]] = {"test": "1,000 images of 31,014 in the split file"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(1_000, 1_000)}
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:

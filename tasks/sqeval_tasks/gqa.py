@@ -15,7 +15,7 @@ from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import gqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 QUESTIONS = "gqa/testdev_balanced_questions.json"
 CHOICES = "gqa/testdev_balanced_choices.json"
@@ -41,6 +41,7 @@ class GQA(Task):
         WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(12_578, 398)}
     settings = Settings(max_new_tokens=128)
     results = (("questionId", "prediction"),)
 

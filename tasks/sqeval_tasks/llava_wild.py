@@ -16,7 +16,7 @@ from sqeval.metrics import Floats, cells
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, WantedFile
+from sqeval.task import Sample, Score, Size, WantedFile
 
 FOLDER, SOURCE = "llava-bench-in-the-wild", "liuhaotian/llava-bench-in-the-wild on the Hugging Face hub"
 CATEGORIES = ("conv", "detail", "complex")
@@ -59,6 +59,7 @@ class LLaVAWild(JudgedTask):
         "detail": "15 detailed descriptions",
         "complex": "28 questions that need reasoning",
     }
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(60, 24)}
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0314"
     protocol = "captions, reference and response; two ratings of 1 to 10 at temperature 0.2 (LLaVA-1.5: 3 rounds)"

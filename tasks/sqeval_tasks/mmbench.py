@@ -22,7 +22,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import choice
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 CHINESE = (
     "mmbench_dev_cn_20231003.tsv", "MMBench_DEV_CN.tsv", "MMBench_DEV_CN_V11.tsv",
@@ -78,6 +78,12 @@ class MMBench(Task):
         "test 20230712": "6,718 passes, without answers; read where no dev is there",
         "test (current)": "1,784 questions in 6,666 passes, without answers; read where no dev is there",
     }
+    selectable = ("dev", "test")
+    sizes: ClassVar[Mapping[str, Size]] = {
+        "mmbench_dev_20230712.tsv": Size(4_377), "mmbench_test_20230712.tsv": Size(6_718),
+        "mmbench_dev_en_20231003.tsv": Size(4_329), "mmbench_test_en_20231003.tsv": Size(6_666),
+        "MMBench_DEV_EN.tsv": Size(4_329), "MMBench_TEST_EN.tsv": Size(6_666),
+    }  # fmt: skip
     settings = Settings(max_new_tokens=1024)
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
@@ -152,10 +158,11 @@ class MMBench(Task):
 
     def _choice(self, root: DataRoot) -> tuple[str | None, list[str]]:
         """Name of the file to read, there or not; None and the names of several that may be meant."""
-        names = sorted({path.name for path in (root.path / "mmbench").glob("*.tsv")}.difference(self.others))
-        known = [name for name in self.known if name in names]
-        unknown = names if self.any_name and not known else []
-        return (None, unknown) if len(unknown) > 1 else ([*known, *unknown, self.known[0]][0], [])
+        names = {path.name for path in (root.path / "mmbench").glob("*.tsv")}.difference(self.others)
+        of_split = [name for name in self.known if root.split is None or f"_{root.split}_" in name.lower()]
+        known = [name for name in of_split if name in names]
+        unknown = sorted(names.difference(self.known)) if self.any_name and not known and root.split is None else []
+        return (None, unknown) if len(unknown) > 1 else ([*known, *unknown, of_split[0]][0], [])
 
 
 def _by_ability(questions: Sequence[Record], score: str) -> list[Metric]:

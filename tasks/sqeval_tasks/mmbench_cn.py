@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from sqeval.task import WantedFile
+from sqeval.task import Size, WantedFile
 from sqeval_tasks.mmbench import CHINESE, MMBench
 
 
@@ -24,3 +24,7 @@ class MMBenchCN(MMBench):
         "dev": "1,164 questions in 4,329 passes",
         "test": "1,784 questions in 6,666 passes, without answers; read where no dev is there",
     }
+    sizes: ClassVar[Mapping[str, Size]] = {
+        "mmbench_dev_cn_20231003.tsv": Size(4_329), "mmbench_test_cn_20231003.tsv": Size(6_666),
+        "MMBench_DEV_CN.tsv": Size(4_329), "MMBench_TEST_CN.tsv": Size(6_666),
+    }  # fmt: skip

@@ -19,7 +19,7 @@ from sqeval.metrics import Floats, column
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, WantedFile
+from sqeval.task import Sample, Score, Size, WantedFile
 
 CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 _MEME = (
@@ -70,6 +70,7 @@ class MMVet(JudgedTask):
         WantedFile("mmvet/images/*", "the same, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"v1": "218 questions on 200 images"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(218, 200)}
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0613"
     protocol = "few-shot table, one number of 3 tokens at temperature 0, up to 5 tries (the paper: 5 rounds)"

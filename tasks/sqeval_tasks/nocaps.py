@@ -10,7 +10,7 @@ from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
-from sqeval.task import Sample, WantedFile
+from sqeval.task import Sample, Size, WantedFile
 from sqeval_tasks.captioning import PROMPT, Captioning, captions_by_image, images_by_id, require_captions
 
 DOMAINS = ("in-domain", "near-domain", "out-domain")
@@ -52,6 +52,8 @@ class NoCaps(Captioning):
         "val": "4,500 images: 648 in-domain, 2,938 near-domain, 914 out-domain",
         "test": "10,600 images, without captions; read where val is not there",
     }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"val": Size(4_500, 4_500), "test": Size(10_600, 10_600)}
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         return present(root, SPLITS).files

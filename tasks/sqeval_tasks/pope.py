@@ -15,7 +15,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import yesno
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 CATEGORIES = ("random", "popular", "adversarial")
 MEASURES = {
@@ -50,6 +50,10 @@ class POPE(Task):
         "random": "3,000 questions on 500 images (2,910 in the version of LLaVA's tables)",
         "popular": "3,000 questions on the same images",
         "adversarial": "3,000 questions on the same images",
+    }
+    sizes: ClassVar[Mapping[str, Size]] = {
+        DATA_VERSIONS[2_910]: Size(8_910, 500),
+        DATA_VERSIONS[3_000]: Size(9_000, 500),
     }
     settings = Settings(max_new_tokens=128)
 

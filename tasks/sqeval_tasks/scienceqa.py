@@ -15,7 +15,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import choice
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 PROBLEMS = "scienceqa/problems.json"
 SPLITS = "scienceqa/pid_splits.json"
@@ -40,6 +40,7 @@ class ScienceQA(Task):
         WantedFile("scienceqa/images/test/*/*", "lupantech/ScienceQA, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"test": "4,241 questions, 2,017 of them with an image"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(4_241, 2_017)}
     settings = Settings(max_new_tokens=1024)
 
     def samples(self, root: DataRoot) -> list[Sample]:

@@ -17,7 +17,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 SOURCE = "textvqa.org/dataset"
 ANNOTATORS = 10
@@ -57,6 +57,8 @@ class TextVQA(Task):
         "val": "5,000 questions on 3,166 images",
         "test": "5,734 questions, without answers; read where val is not there",
     }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"val": Size(5_000, 3_166), "test": Size(5_734)}
     settings = Settings(max_new_tokens=128)
     results = (("question_id", "answer"),)
 

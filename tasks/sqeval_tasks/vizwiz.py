@@ -17,7 +17,7 @@ from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vizwiz, vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 SOURCE = "vizwiz.org, VQA, annotations"
 SPLITS = tuple(
@@ -58,6 +58,8 @@ class VizWiz(Task):
         "val": "4,319 questions, an image each",
         "test": "8,000 questions, without answers; read where val is not there",
     }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"val": Size(4_319, 4_319), "test": Size(8_000, 8_000)}
     settings = Settings(max_new_tokens=128)
     results = (("image", "answer"),)
 

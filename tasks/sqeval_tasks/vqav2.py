@@ -17,7 +17,7 @@ from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 QUESTIONS = "vqav2/v2_OpenEnded_mscoco_val2014_questions.json"
 ANNOTATIONS = "vqav2/v2_mscoco_val2014_annotations.json"
@@ -67,6 +67,12 @@ class VQAv2(Task):
         "val": "214,354 questions on 40,504 images",
         "test-dev": "107,394 questions, without answers; read where val is not there",
         "test": "447,793 questions on 81,434 images, without answers; read where neither is there",
+    }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {
+        "val": Size(214_354, 40_504),
+        "test-dev": Size(107_394),
+        "test": Size(447_793, 81_434),
     }
     settings = Settings(max_new_tokens=128)
     results = (("question_id", "answer"),)
