@@ -10,15 +10,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from sqeval.data.images import ImageRef
+from sqeval.data.layout import Records
+from sqeval.errors import UserError
 from sqeval.model import Settings
 from sqeval.stats.metric import Metric
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqeval.data.entry import Entry
     from sqeval.data.root import DataRoot
     from sqeval.records import Record
 
@@ -43,6 +46,10 @@ class Sample:
     """Whatever else the prompt or the scorer needs (choices, hints, ...); not kept in the record."""
 
 
+NOTHING = Sample("", None, "", None, "")
+"""A sample that asks nothing: its prompt is the request that a task adds to every question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """Outcome of scoring one response. `parsed` None: no answer could be read from it (counted as unparsed)."""
@@ -60,6 +67,8 @@ class WantedFile:
     source: str
     """Where it comes from: the benchmark's site or file name, in words."""
     required: bool = True
+    records: tuple[Records, ...] = ()
+    """Of data files that can be cut: where the records are, and whose."""
 
     @property
     def folder(self) -> str | None:
@@ -108,6 +117,9 @@ class Task(ABC):
     results: ClassVar[tuple[tuple[str, str], ...]] = ()
     """The same for official result files, if their answers are final: they are read as `Verbatim`."""
 
+    llava_file: ClassVar[Literal[".jsonl", ".json"]] = ".jsonl"
+    """LLaVA's question file has an object a line, or is a list of objects."""
+
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         """Those of `files` that matter for what `root` holds: a benchmark of several splits reads the files of one."""
         return self.files
@@ -123,6 +135,26 @@ class Task(ABC):
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
         """All samples, in the official order. Raises DataError for missing files and malformed records."""
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        """The sample as a line of LLaVA's question files; `position` is that among all samples, from 0.
+
+        Raises UserError if LLaVA has no question file of the benchmark.
+        """
+        line: dict[str, Any] = {"question_id": sample.id}
+        if sample.image is not None:
+            line["image"] = PurePosixPath(sample.image.key).name
+        return {**line, "text": self.prompt(sample), "category": "default"}
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        """JSON of official files by path under the data root, made of the lines of LLaVA's question file.
+
+        Only for splits whose answers are hidden: such files hold none. Raises UserError for others, DataError.
+        """
+        raise UserError(
+            f"{self.name}: LLaVA's question files hold no answers, so that nothing could be scored; "
+            "take the official files"
+        )
 
     @abstractmethod
     def prompt(self, sample: Sample) -> str:

@@ -9,9 +9,10 @@ from typing import ClassVar
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
+from sqeval.data.layout import Records
 from sqeval.data.root import DataRoot
 from sqeval.task import Sample, Size, WantedFile
-from sqeval_tasks.captioning import PROMPT, Captioning, captions_by_image, images_by_id, require_captions
+from sqeval_tasks.captioning import BY_IMAGE, PROMPT, Captioning, captions_by_image, images_by_id, require_captions
 
 ANNOTATIONS = "coco/annotations/captions_val2014.json"
 SPLIT = "coco/dataset_coco.json"
@@ -28,8 +29,8 @@ class CocoCaption(Captioning):
     description = "one-sentence image captions, scored by the official coco-caption evaluation (needs Java)"
     citation = "Chen et al. 2015, Microsoft COCO Captions; split: Karpathy and Fei-Fei 2015, CVPR"
     files = (
-        WantedFile(ANNOTATIONS, "cocodataset.org, 2014 Train/Val annotations"),
-        WantedFile(SPLIT, "Karpathy's caption_datasets.zip", required=False),
+        WantedFile(ANNOTATIONS, "cocodataset.org, 2014 Train/Val annotations", records=BY_IMAGE),
+        WantedFile(SPLIT, "Karpathy's caption_datasets.zip", required=False, records=(Records("images", "cocoid"),)),
         WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),
     )
     splits: ClassVar[Mapping[str, str]] = {

@@ -10,6 +10,7 @@ from typing import ClassVar
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
+from sqeval.data.layout import Records
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.records import Record
@@ -32,7 +33,7 @@ class Flickr30k(Captioning):
     description = "one-sentence captions of Flickr30k's Karpathy test split, scored as COCO captions (needs Java)"
     citation = "Young et al. 2014, TACL; split: Karpathy and Fei-Fei 2015, CVPR"
     files = (
-        WantedFile(SPLIT, "Karpathy's caption_datasets.zip"),
+        WantedFile(SPLIT, "Karpathy's caption_datasets.zip", records=(Records("images", "filename", of="image"),)),
         WantedFile(f"{IMAGES}/*", "Flickr30k's request form, flickr30k-images.tar.gz"),
     )
     splits: ClassVar[Mapping[str, str]] = {"test": "1,000 images of 31,014 in the split file"}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, read_table, require_unique
+from sqeval.data.layout import LIST, TABLE, Records
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means, ratio, ratio_of_sums
 from sqeval.model import Settings, Verbatim
@@ -34,10 +35,20 @@ class GQA(Task):
     primary = "accuracy"
     measure = "accuracy by exact match"
     files = (
-        WantedFile(QUESTIONS, SOURCE),
-        WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False),
-        WantedFile(ATTENTIONS, "your model: a list of {questionId, attention}; for grounding", required=False),
-        WantedFile(SCENES, f"{SOURCE}, scene graphs; for grounding", required=False),
+        WantedFile(QUESTIONS, SOURCE, records=(Records(TABLE),)),
+        WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False, records=(Records(TABLE),)),
+        WantedFile(
+            ATTENTIONS,
+            "your model: a list of {questionId, attention}; for grounding",
+            required=False,
+            records=(Records(LIST, "questionId"),),
+        ),
+        WantedFile(
+            SCENES,
+            f"{SOURCE}, scene graphs; for grounding",
+            required=False,
+            records=(Records(TABLE, of="image"),),
+        ),
         WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.layout import LINES, Records
 from sqeval.data.root import DataRoot
 from sqeval.judged import Inquiry, JudgedTask
 from sqeval.metrics import Floats, cells
@@ -49,9 +50,9 @@ class LLaVAWild(JudgedTask):
     primary = "relative"
     measure = "rating relative to GPT-4's"
     files = (
-        WantedFile(f"{FOLDER}/questions.jsonl", SOURCE),
-        WantedFile(f"{FOLDER}/context.jsonl", SOURCE),
-        WantedFile(f"{FOLDER}/answers_gpt4.jsonl", SOURCE),
+        WantedFile(f"{FOLDER}/questions.jsonl", SOURCE, records=(Records(LINES, "question_id"),)),
+        WantedFile(f"{FOLDER}/context.jsonl", SOURCE, records=(Records(LINES, "image", of="image"),)),
+        WantedFile(f"{FOLDER}/answers_gpt4.jsonl", SOURCE, records=(Records(LINES, "question_id"),)),
         WantedFile(f"{FOLDER}/images/*", f"{SOURCE}, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {
@@ -74,6 +75,10 @@ class LLaVAWild(JudgedTask):
         captions = {entry.get("image", str): _caption(entry) for entry in contexts}
         references = {_id(entry): entry.get("text", str) for entry in answers}
         return [_sample(root, entry, captions, references) for entry in questions]
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        line = {**super().llava_question(sample, position), "question_id": int(sample.id)}
+        return {**line, "category": sample.tags["category"]}
 
     def prompt(self, sample: Sample) -> str:
         return sample.question

@@ -6,12 +6,14 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_tsv, require_unique
 from sqeval.data.images import ImageRef
+from sqeval.data.layout import TSV, Records
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import NO_SCORE
@@ -37,6 +39,7 @@ MD5 = {
     "30c05be8f2f347a50be25aa067248184": "dev 1.1", "8d1a704e791df6f5d9fb3ef782b65365": "test 1.1",
 }  # fmt: skip
 """Data versions by VLMEvalKit's checksum of the file."""
+ROWS_BY_INDEX = (Records(TSV, "index"),)
 PASS = 1_000_000
 """Pass k of question i has the index i + k * PASS."""
 LETTERS = "ABCD"
@@ -71,7 +74,7 @@ class MMBench(Task):
     any_name: ClassVar[bool] = True
     """Whether a file of another name is read if it is the only one."""
     suffix: ClassVar[str] = "Answer with the option's letter from the given choices directly."
-    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(known)}"),)
+    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(known)}", records=ROWS_BY_INDEX),)
     splits: ClassVar[Mapping[str, str]] = {
         "dev 20230712": "1,176 questions in 4,377 passes (LLaVA's tables)",
         "dev (current)": "1,164 questions in 4,329 passes",
@@ -88,7 +91,7 @@ class MMBench(Task):
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         name, _ = self._choice(root)
-        return self.files if name is None else [WantedFile(f"mmbench/{name}", self.files[0].source)]
+        return self.files if name is None else [replace(self.files[0], path=f"mmbench/{name}")]
 
     def samples(self, root: DataRoot) -> list[Sample]:
         entries = read_tsv(self._file(root))
@@ -99,6 +102,9 @@ class MMBench(Task):
         refs = {index: _image(entry, rows, images) for index, entry in rows.items()}
         public = any(_present(entry, "answer") for entry in entries)
         return [_sample(index, entry, refs, public) for index, entry in rows.items()]
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        raise UserError(f"{self.name}: LLaVA has no question file of it, its script reads the TSV itself")
 
     def prompt(self, sample: Sample) -> str:
         hint = sample.metadata["hint"]

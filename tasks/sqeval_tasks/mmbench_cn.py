@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from sqeval.task import Size, WantedFile
-from sqeval_tasks.mmbench import CHINESE, MMBench
+from sqeval_tasks.mmbench import CHINESE, ROWS_BY_INDEX, MMBench
 
 
 class MMBenchCN(MMBench):
@@ -19,7 +19,7 @@ class MMBenchCN(MMBench):
     others: ClassVar[Sequence[str]] = ()
     any_name: ClassVar[bool] = False
     suffix: ClassVar[str] = "请直接回答选项字母。"
-    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(CHINESE)}"),)
+    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(CHINESE)}", records=ROWS_BY_INDEX),)
     splits: ClassVar[Mapping[str, str]] = {
         "dev": "1,164 questions in 4,329 passes",
         "test": "1,784 questions in 6,666 passes, without answers; read where no dev is there",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
+from sqeval.data.layout import TABLE, Records
 from sqeval.data.predictions import read_by_id, require_all
 from sqeval.data.root import DataRoot
 from sqeval.data.text import read_text
@@ -66,7 +67,7 @@ class MMVet(JudgedTask):
     primary = "score"
     measure = "mean grade"
     files = (
-        WantedFile("mmvet/mm-vet.json", "yuweihao/MM-Vet, release v1, mm-vet.zip"),
+        WantedFile("mmvet/mm-vet.json", "yuweihao/MM-Vet, release v1, mm-vet.zip", records=(Records(TABLE),)),
         WantedFile("mmvet/images/*", "the same, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"v1": "218 questions on 200 images"}
@@ -77,6 +78,9 @@ class MMVet(JudgedTask):
 
     def samples(self, root: DataRoot) -> list[Sample]:
         return [_sample(root, key, entry) for key, entry in read_table(root.file("mmvet/mm-vet.json")).items()]
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        return {**super().llava_question(sample, position), "question_id": int(sample.id.removeprefix("v1_"))}
 
     def prompt(self, sample: Sample) -> str:
         return sample.question

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
-from sqeval.task import Sample, Size, WantedFile
-from sqeval_tasks.captioning import PROMPT, Captioning, captions_by_image, images_by_id, require_captions
+from sqeval.task import NOTHING, Sample, Size, WantedFile
+from sqeval_tasks import llava
+from sqeval_tasks.captioning import BY_IMAGE, PROMPT, Captioning, captions_by_image, images_by_id, require_captions
 
 DOMAINS = ("in-domain", "near-domain", "out-domain")
 SITE = "nocaps.org"
 VAL = Split(
     "val",
     (
-        WantedFile("nocaps/nocaps_val_4500_captions.json", f"{SITE}, validation captions (for val)"),
+        WantedFile("nocaps/nocaps_val_4500_captions.json", f"{SITE}, validation captions (for val)", records=BY_IMAGE),
         WantedFile("nocaps/val/*", f"{SITE}, the images that the captions file links to, by file_name (for val)"),
     ),
     "nocaps/val",
@@ -26,7 +27,9 @@ VAL = Split(
 TEST = Split(
     "test",
     (
-        WantedFile("nocaps/nocaps_test_image_info.json", f"{SITE}, test image information (for test)"),
+        WantedFile(
+            "nocaps/nocaps_test_image_info.json", f"{SITE}, test image information (for test)", records=BY_IMAGE[:1]
+        ),
         WantedFile("nocaps/test/*", f"{SITE}, the images that the file links to, by file_name (for test)"),
     ),
     "nocaps/test",
@@ -57,6 +60,9 @@ class NoCaps(Captioning):
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         return present(root, SPLITS).files
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        return {TEST.questions: llava.nocaps(lines, split, self.prompt(NOTHING))}
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.layout import LINES, Records
 from sqeval.data.predictions import read_by_id, read_in_order
 from sqeval.data.root import DataRoot
 from sqeval.metrics import cells, ratio_of_sums
@@ -43,7 +44,14 @@ class POPE(Task):
     primary = "f1_mean"
     measure = "mean F1 of random, popular and adversarial"
     files = (
-        *(WantedFile(f"pope/coco_pope_{category}.json", "RUCAIBox/POPE, output/coco") for category in CATEGORIES),
+        *(
+            WantedFile(
+                f"pope/coco_pope_{category}.json",
+                "RUCAIBox/POPE, output/coco",
+                records=(Records(LINES, "question_id", prefix=f"{category}/"),),
+            )
+            for category in CATEGORIES
+        ),
         WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),
     )
     splits: ClassVar[Mapping[str, str]] = {
@@ -63,6 +71,11 @@ class POPE(Task):
             for category in CATEGORIES
             for sample in _category(root, category, read_lines(root.file(f"pope/coco_pope_{category}.json")))
         ]
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        category, number = sample.id.split("/")
+        line = {**super().llava_question(sample, position), "question_id": LLAVA_OFFSETS[category] + int(number)}
+        return {**line, "category": category}
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."

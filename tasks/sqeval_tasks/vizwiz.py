@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, require_unique
+from sqeval.data.layout import LIST, Records
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
@@ -17,14 +18,15 @@ from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vizwiz, vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Size, Task, WantedFile
+from sqeval.task import NOTHING, Sample, Score, Size, Task, WantedFile
+from sqeval_tasks import llava
 
 SOURCE = "vizwiz.org, VQA, annotations"
 SPLITS = tuple(
     Split(
         name,
         (
-            WantedFile(f"vizwiz/{name}.json", f"{SOURCE} (for {name})"),
+            WantedFile(f"vizwiz/{name}.json", f"{SOURCE} (for {name})", records=(Records(LIST, "image"),)),
             WantedFile(f"vizwiz/{name}/*", f"vizwiz.org, VQA, {name} images"),
         ),
         f"vizwiz/{name}",
@@ -71,6 +73,12 @@ class VizWiz(Task):
         entries = read_list(root.file(split.questions))
         require_unique(((entry.get("image", str), entry) for entry in entries), "image")
         return [_sample(root, split, entry) for entry in entries]
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        return {**super().llava_question(sample, position), "question_id": position}
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        return {"vizwiz/test.json": llava.vizwiz(lines, split, self.prompt(NOTHING))}
 
     def prompt(self, sample: Sample) -> str:
         """LLaVA's: the first letter is a capital, and no other is."""
