@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from sqeval.config_file import Value, read_yaml
+from sqeval.data.hub import is_hub
 from sqeval.data.splits import parse_splits
 from sqeval.errors import DataError, UserError
 from sqeval.registry import nearest
@@ -74,6 +75,13 @@ class RunConfig(BaseModel):
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
             return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
         raise ValueError("expected names of tasks")
+
+    @field_validator("data")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if is_hub(value) and info.data.get("tasks") == ("all",):
+            raise ValueError("name the benchmarks in --tasks: each is fetched whole, and some are large")
+        return value
 
     @field_validator("split", mode="before")
     @classmethod

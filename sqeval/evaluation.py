@@ -77,6 +77,7 @@ def evaluate(
     by = _bench(config, loads, fresh, progress)
     told: dict[str, Any] = {"kind": kind, "config": config.to_json()}
     told["data"] = {load.task.name: load.data_hash for load in loads}
+    told["sources"] = {load.task.name: dict(load.source) for load in loads if load.source}
     with opened(config.folder) as folder:
         began = time.monotonic()
         before = None if fresh else folder.read()

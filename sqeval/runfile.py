@@ -41,6 +41,7 @@ def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
         "config": config,
         "identity": told["identity"],
         "data": {**earlier.get("data", {}), **told["data"]},
+        "sources": {**earlier.get("sources", {}), **told["sources"]},
         "seeds": {"limit": config["seed"], "bootstrap": 0},
         **provenance(),
         "timing": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ class Load:
     """Those that this run asks."""
     data_hash: str
     data_version: str | None
+    source: Mapping[str, Any]
+    """Where the files come from, if that is not the folder that was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
             raise DataError(f"task {task.name}: two samples have the id {sample.id!r}", file=root.path)
         seen.add(sample.id)
     asked = repeats.repeated(select(samples, limit, seed), epochs)
-    return Load(task, samples, asked, root.hash(), task.data_version(root, samples))
+    version = task.data_version(root, samples)
+    return Load(task, samples, asked, root.hash(), version, root.sources.get(task.name, {}))
 
 
 @paused()

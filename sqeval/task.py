@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqeval.data.entry import Entry
+    from sqeval.data.mirror import Mirror
     from sqeval.data.root import DataRoot
     from sqeval.records import Record
 
@@ -135,6 +136,11 @@ class Task(ABC):
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
         """All samples, in the official order. Raises DataError for missing files and malformed records."""
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        """Mirrors on the Hugging Face hub by split ("" if there is but one), the usual one first; or why a mirror
+        cannot stand in for the official files."""
+        return {}
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         """The sample as a line of LLaVA's question files; `position` is that among all samples, from 0.

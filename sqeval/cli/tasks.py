@@ -53,7 +53,7 @@ def show(
     from rich.panel import Panel
     from rich.text import Text
 
-    from sqeval.data.root import resolve_root
+    from sqeval.data.places import open_root
     from sqeval.registry import get_task
     from sqeval.report.text import plain
 
@@ -63,7 +63,7 @@ def show(
     console.print(Text(task.citation, style="dim"))
     console.print(_facts(task))
 
-    root = resolve_root(data)
+    root = open_root(data, [task]).for_task(name)
     samples = task.samples(root)
     console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):

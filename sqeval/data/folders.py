@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,28 @@ def made(final: Path) -> Iterator[Path]:
         raise UserError(f"{error.filename or final}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def ensured(final: Path, build: Callable[[Path], None]) -> Path:
+    """`final`; if it is not there, `build` fills a folder beside it, which then becomes it.
+
+    Several processes may try at once: the quickest one's is kept, and what is there is never touched.
+    """
+    if final.is_dir():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    try:
+        build(work)
+        work.chmod(0o755)
+        try:
+            work.rename(final)
+        except OSError:
+            if not final.is_dir():  # not another process that was quicker
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return final
 
 
 def require_ours(final: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sqeval.config_file import read_yaml
+from sqeval.data.hub import hub_root, is_hub
 from sqeval.data.root import DataRoot, resolve_root
 from sqeval.data.splits import require_splits
 from sqeval.errors import DataError, UserError
@@ -52,6 +53,8 @@ def open_root(
     Raises UserError.
     """
     require_splits(tasks, splits or {})
+    if is_hub(name):
+        return hub_root(name, tasks, splits or {})
     return with_images(replace(resolve_root(name), splits=dict(splits or {})), images, tasks)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
@@ -34,6 +34,9 @@ class DataRoot:
     """The same, of the one task whose root this is."""
     copies: Mapping[str, Path] = field(default_factory=dict, compare=False)
     """Folders of tasks that do not share `path`: each hub mirror has its own."""
+
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    """Of those folders, what they were made of: dataset, revision, tables."""
 
     def for_task(self, name: str) -> DataRoot:
         """The root as the task of this name sees it; remembers the files of this task alone."""
@@ -122,5 +125,5 @@ def resolve_root(name: str) -> DataRoot:
 
     path = Path(name).expanduser()
     if not path.is_dir():
-        raise UserError(f"--data {name}: no such folder (give a folder of official files, or `mini`)")
+        raise UserError(f"--data {name}: no such folder (give a folder of official files, `mini` or `hub`)")
     return DataRoot(path, name, places=read_places(path))

@@ -10,6 +10,7 @@ from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
 from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.task import Sample, Size, WantedFile
 from sqeval_tasks.captioning import BY_IMAGE, PROMPT, Captioning, captions_by_image, images_by_id, require_captions
@@ -49,6 +50,11 @@ class CocoCaption(Captioning):
         split_file = _split_file(root)
         chosen = set(images) if split_file is None else _test_split(read_object(split_file), images)
         return [_sample(root, images[key], key, references[key]) for key in images if key in chosen]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.captions import COCO_CAPTION
+
+        return COCO_CAPTION
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return "karpathy-test" if _split_file(root) else "val2014"

@@ -11,6 +11,7 @@ from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.records import Record
@@ -46,6 +47,11 @@ class Flickr30k(Captioning):
         require_unique(((_id(entry), entry) for entry in chosen), "filename")
         require_unique(((entry.get("imgid", int), entry) for entry in chosen), "imgid")
         return [_sample(root, entry) for entry in chosen]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.captions import FLICKR30K
+
+        return FLICKR30K
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         known = {sample.id for sample in samples}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, read_table, require_unique
 from sqeval.data.layout import LIST, TABLE, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means, ratio, ratio_of_sums
 from sqeval.model import Settings, Verbatim
@@ -65,6 +66,11 @@ class GQA(Task):
             return samples
         attended = _groundings(root, questions)
         return [replace(s, metadata={**s.metadata, "grounding": attended.get(s.id, 0.0)}) for s in samples]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import GQA
+
+        return GQA
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."

@@ -11,6 +11,7 @@ import numpy as np
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
 from sqeval.data.layout import LINES, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.judged import Inquiry, JudgedTask
 from sqeval.metrics import Floats, cells
@@ -75,6 +76,11 @@ class LLaVAWild(JudgedTask):
         captions = {entry.get("image", str): _caption(entry) for entry in contexts}
         references = {_id(entry): entry.get("text", str) for entry in answers}
         return [_sample(root, entry, captions, references) for entry in questions]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import LLAVA_WILD
+
+        return LLAVA_WILD
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         line = {**super().llava_question(sample, position), "question_id": int(sample.id)}

@@ -14,6 +14,7 @@ from sqeval.data.entry import Entry
 from sqeval.data.files import read_tsv, require_unique
 from sqeval.data.images import ImageRef
 from sqeval.data.layout import TSV, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import NO_SCORE
@@ -102,6 +103,11 @@ class MMBench(Task):
         refs = {index: _image(entry, rows, images) for index, entry in rows.items()}
         public = any(_present(entry, "answer") for entry in entries)
         return [_sample(index, entry, refs, public) for index, entry in rows.items()]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.choices import MMBENCH
+
+        return MMBENCH
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         raise UserError(f"{self.name}: LLaVA has no question file of it, its script reads the TSV itself")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from sqeval.data.mirror import Mirror
 from sqeval.task import Size, WantedFile
 from sqeval_tasks.mmbench import CHINESE, ROWS_BY_INDEX, MMBench
 
@@ -28,3 +29,8 @@ class MMBenchCN(MMBench):
         "mmbench_dev_cn_20231003.tsv": Size(4_329), "mmbench_test_cn_20231003.tsv": Size(6_666),
         "MMBench_DEV_CN.tsv": Size(4_329), "MMBench_TEST_CN.tsv": Size(6_666),
     }  # fmt: skip
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.choices import MMBENCH_CN
+
+        return MMBENCH_CN

@@ -12,6 +12,7 @@ import numpy as np
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
 from sqeval.data.layout import TABLE, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, require_all
 from sqeval.data.root import DataRoot
 from sqeval.data.text import read_text
@@ -78,6 +79,11 @@ class MMVet(JudgedTask):
 
     def samples(self, root: DataRoot) -> list[Sample]:
         return [_sample(root, key, entry) for key, entry in read_table(root.file("mmvet/mm-vet.json")).items()]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import MMVET
+
+        return MMVET
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         return {**super().llava_question(sample, position), "question_id": int(sample.id.removeprefix("v1_"))}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
 from sqeval.task import NOTHING, Sample, Size, WantedFile
@@ -60,6 +61,11 @@ class NoCaps(Captioning):
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         return present(root, SPLITS).files
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.captions import NOCAPS
+
+        return NOCAPS
 
     def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
         return {TEST.questions: llava.nocaps(lines, split, self.prompt(NOTHING))}

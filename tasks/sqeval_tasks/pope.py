@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
 from sqeval.data.layout import LINES, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_in_order
 from sqeval.data.root import DataRoot
 from sqeval.metrics import cells, ratio_of_sums
@@ -71,6 +72,11 @@ class POPE(Task):
             for category in CATEGORIES
             for sample in _category(root, category, read_lines(root.file(f"pope/coco_pope_{category}.json")))
         ]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import POPE
+
+        return POPE
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         category, number = sample.id.split("/")

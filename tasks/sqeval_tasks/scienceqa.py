@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
 from sqeval.data.layout import ALL, TABLE, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_by_key
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means
@@ -56,6 +57,11 @@ class ScienceQA(Task):
                 )
             samples[pid] = _sample(root, pid, problems[pid])
         return list(samples.values())
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.choices import SCIENCEQA
+
+        return SCIENCEQA
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         """As in ``llava_test_CQM-A.json``: a conversation, to which LLaVA's script adds the request."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_by_question
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
@@ -80,6 +81,11 @@ class TextVQA(Task):
         require_unique(((entry.get("question_id", int), entry) for entry in entries), "question_id")
         ocr = _ocr(root, split)
         return [_sample(root, split, entry, ocr) for entry in entries]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.vqa import TEXTVQA
+
+        return TEXTVQA
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         """Its number is the image's; several questions may have the same."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, require_unique
 from sqeval.data.layout import LIST, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
@@ -73,6 +74,11 @@ class VizWiz(Task):
         entries = read_list(root.file(split.questions))
         require_unique(((entry.get("image", str), entry) for entry in entries), "image")
         return [_sample(root, split, entry) for entry in entries]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.vqa import VIZWIZ
+
+        return VIZWIZ
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         return {**super().llava_question(sample, position), "question_id": position}

@@ -10,6 +10,7 @@ from sqeval.data.entry import Entry
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.images import ImageRef
 from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
 from sqeval.data.submission import answers_file
@@ -106,6 +107,11 @@ class VQAv2(Task):
         return [
             _sample(root, split, images, key, questions[key], annotation) for key, annotation in annotations.items()
         ]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.vqa import VQAV2
+
+        return VQAV2
 
     def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
         return {**super().llava_question(sample, position), "question_id": int(sample.id)}
