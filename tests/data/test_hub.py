@@ -14,8 +14,8 @@ from judged_data import write_llava_wild, write_mmvet
 from small_roots import vizwiz
 
 from sqeval.config import resolve
-from sqeval.data.mini import ensure_mini
 from sqeval.data.places import open_root
+from sqeval.data.subset import write_subset
 from sqeval.errors import DataError, UserError
 from sqeval.evaluation import Outcome, evaluate
 from sqeval.registry import get_task
@@ -25,9 +25,10 @@ TASKS = ("vqav2", "gqa", "pope", "scienceqa", "mmbench")
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The mini suite, without files that mirrors do not have."""
+    """A part of the mini suite, without files that mirrors do not have."""
     root = tmp_path_factory.mktemp("official") / "mini"
-    shutil.copytree(ensure_mini(), root)
+    tasks = [get_task(name) for name in (*TASKS, "coco_caption")]
+    write_subset(tasks, open_root("mini", tasks), root, limit=80, seed=1)
     (root / "gqa" / "testdev_balanced_choices.json").unlink()
     (root / "coco" / "dataset_coco.json").unlink()
     return root
@@ -47,13 +48,29 @@ def run(data: str, out: Path, tasks: str, **more: Any) -> Outcome:
     return evaluate(resolve({"tasks": tasks, "model": "majority", "data": data, "out": str(out), **more}))
 
 
+def flat(outcome: Outcome, task: str) -> dict[str, float]:
+    """Every number of every metric."""
+    return {
+        f"{name} {key} {i}": number
+        for name, metric in outcome.metrics[task]["metrics"].items()
+        for key, value in metric.items()
+        for i, number in enumerate(value if isinstance(value, list) else [value])
+    }
+
+
 def test_mirrors_give_the_scores_of_the_official_files(official: Path, mirrors: Path, tmp_path: Path) -> None:
-    """Values, errors and intervals, of every metric, and what is sent to servers."""
+    """Values, errors and intervals, of every metric, and what is sent to servers.
+
+    To the last bit, but for ScienceQA: there the mirror has no problem numbers, and sums are taken in another order.
+    """
     tasks = ",".join(TASKS)
     ours, theirs = (run(data, tmp_path / name, tasks, name="run") for name, data in
                     (("files", str(official)), ("hub", f"hub:{mirrors}")))  # fmt: skip
     for task in TASKS:
-        assert theirs.metrics[task]["metrics"] == ours.metrics[task]["metrics"], task
+        if task == "scienceqa":
+            assert flat(theirs, task) == pytest.approx(flat(ours, task), rel=1e-12)
+        else:
+            assert theirs.metrics[task]["metrics"] == ours.metrics[task]["metrics"], task
         assert theirs.metrics[task]["counts"] == ours.metrics[task]["counts"], task
     for task in ("vqav2", "gqa"):
         assert (theirs.folder / task / "submission.json").read_bytes() == (
