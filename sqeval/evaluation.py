@@ -134,6 +134,9 @@ def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]
     with progress.waiting(f"reading {config.data}"):
         tasks = parse_tasks(",".join(config.tasks))
         root = open_root(config.data, tasks, images=config.images, splits=config.split)
+        for name, source in root.sources.items():
+            if not source.get("hub_reached", True):
+                progress.note(f"{name}: the hub cannot be reached; revision {source['revision']} is from the cache")
         if kind == "run":
             tasks, left_out = available(config.tasks, root)
             if left_out:

@@ -38,6 +38,7 @@ def command(
     """
     from sqeval.config import resolve
     from sqeval.data.folders import require_ours
+    from sqeval.data.hub import is_hub
     from sqeval.data.llava import write_official, write_questions
     from sqeval.data.places import open_root
     from sqeval.data.subset import write_subset
@@ -49,6 +50,9 @@ def command(
 
         print(ensure_mini())
         return
+    if not (source == "mini" or is_hub(source) or Path(source).expanduser().exists()):
+        kinds = "`mini`, `hub`, a folder of official files, or a question file of LLaVA's"
+        raise UserError(f"data prepare {source}: no such file or folder; give {kinds}")
     if tasks is None:
         raise UserError("--tasks: name the benchmarks to write, separated by commas")
     named = parse_tasks(tasks)

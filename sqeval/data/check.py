@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqeval.data.intact import BadImage, image_problems
@@ -85,7 +85,7 @@ def check_task(
     `progress` is called with the number of images that were opened, and that of all.
     """
     root = root.for_task(task.name)
-    gone = [wanted for wanted in task.wanted(root) if not root.has(wanted)]
+    gone = [replace(wanted, path=root.place(wanted)) for wanted in task.wanted(root) if not root.has(wanted)]
     missing = tuple(wanted for wanted in gone if wanted.required)
     absent = tuple(wanted for wanted in gone if not wanted.required)
     if missing:

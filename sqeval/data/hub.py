@@ -8,6 +8,7 @@ site.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,10 +71,10 @@ def _copy(name: str, task: Task, split: str, mirror: Mirror) -> tuple[Path, dict
             raise UserError(f"--data {name}: no such folder: {local} (a copy of the dataset {mirror.dataset})")
         repository, revision = str(local), _fingerprint(local)
     else:
-        found = _revision([place] if place else ORGANISATIONS, mirror.dataset)
-        if found is None:
-            return _kept_before(name, kept, label, mirror)
-        repository, revision = found
+        try:
+            repository, revision = _revision([place] if place else ORGANISATIONS, mirror.dataset)
+        except UserError as error:
+            return _kept_before(kept, f"{label}--{place or '*'}--*", f"--data {name}: {error}")
     source: dict[str, Any] = {"dataset": mirror.dataset if local else repository, "revision": revision}
     source |= {"tables": [[part.config, part.split] for part in mirror.parts]}
     owner = "local" if local else repository.partition("/")[0]
@@ -87,32 +88,29 @@ def _copy(name: str, task: Task, split: str, mirror: Mirror) -> tuple[Path, dict
     return ensured(final, build), source
 
 
-def _kept_before(name: str, kept: Path, label: str, mirror: Mirror) -> tuple[Path, dict[str, Any]]:
-    """The newest root that was made when the hub could be reached."""
-    import json
-
-    place = name.partition(":")[2] or "*"
-    found = sorted(kept.glob(f"{label}--{place}--*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    found = [path for path in found if "--local--" not in path.parent.name]
+def _kept_before(kept: Path, pattern: str, why: str) -> tuple[Path, dict[str, Any]]:
+    """The newest root that was made when the hub could be reached; what it was made of says that it now cannot."""
+    found = [path for path in kept.glob(f"{pattern}/{MANIFEST}") if "--local--" not in path.parent.name]
     if not found:
-        tried = [f"{place}/{mirror.dataset}"] if place != "*" else [f"{org}/{mirror.dataset}" for org in ORGANISATIONS]
         raise UserError(
-            f"--data {name}: cannot reach {' or '.join(tried)} on the Hugging Face hub, and the cache has no copy; "
-            "go online once, check the name, or give a folder of official files"
+            f"{why}; the cache has no copy: go online once, check the name, or give a folder of official files"
         )
-    return found[-1].parent, json.loads(found[-1].read_bytes())
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return newest.parent, {**json.loads(newest.read_bytes()), "hub_reached": False}
 
 
-def _revision(organisations: Sequence[str], dataset: str) -> tuple[str, str] | None:
-    """Repository and commit of its main branch; None if none of them can be reached."""
+def _revision(organisations: Sequence[str], dataset: str) -> tuple[str, str]:
+    """Repository and commit of its main branch. Raises UserError if none of them can be reached."""
     from huggingface_hub import HfApi
 
+    problems = []
     for organisation in organisations:
+        repository = f"{organisation}/{dataset}"
         try:
-            return f"{organisation}/{dataset}", str(HfApi().dataset_info(f"{organisation}/{dataset}").sha)
-        except Exception:  # not there, not allowed, offline: each client library has errors of its own for each
-            continue
-    return None
+            return repository, str(HfApi().dataset_info(repository).sha)
+        except Exception as error:  # not there, not allowed, offline: client and transport have errors of their own
+            problems.append(f"{repository} ({type(error).__name__})")
+    raise UserError(f"the Hugging Face hub does not give {' or '.join(problems)}")
 
 
 def _fingerprint(folder: Path) -> str:

@@ -54,6 +54,8 @@ def open_root(
     """
     require_splits(tasks, splits or {})
     if is_hub(name):
+        if images is not None:
+            raise UserError(f"--images {images}: mirrors on the hub bring their images; leave it out")
         return hub_root(name, tasks, splits or {})
     return with_images(replace(resolve_root(name), splits=dict(splits or {})), images, tasks)
 

@@ -14,6 +14,7 @@ from judged_data import write_llava_wild, write_mmvet
 from small_roots import vizwiz
 
 from sqeval.config import resolve
+from sqeval.data import hub
 from sqeval.data.places import open_root
 from sqeval.data.subset import write_subset
 from sqeval.errors import DataError, UserError
@@ -114,6 +115,25 @@ def test_the_revision_is_recorded_and_decides_what_is_made_anew(mirrors: Path, t
     assert run(f"hub:{copy}", tmp_path, "pope", name="c").run["sources"] != first.run["sources"]
 
 
+def test_without_the_hub_the_newest_copy_is_taken_and_told(
+    mirrors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's answer to "which revision" is put in its place; what it would serve lies on disk."""
+    monkeypatch.setenv("SQEVAL_CACHE", str(tmp_path / "cache"))
+    roots = []
+    for revision in ("a" * 40, "b" * 40):
+        answer = (str(mirrors / "POPE"), revision)
+        monkeypatch.setattr(hub, "_revision", lambda organisations, dataset, answer=answer: answer)
+        roots.append(open_root("hub", [get_task("pope")]))
+    assert len({root.copies["pope"] for root in roots}) == 2
+    monkeypatch.undo()
+    monkeypatch.setenv("SQEVAL_CACHE", str(tmp_path / "cache"))
+    root = open_root("hub", [get_task("pope")])
+    assert root.copies == roots[1].copies
+    assert root.sources["pope"] == {**roots[1].sources["pope"], "hub_reached": False}
+    assert run("hub", tmp_path, "pope").run["sources"]["pope"]["revision"] == "b" * 40
+
+
 def test_the_hidden_split_of_a_mirror_is_asked_for_by_name(tmp_path: Path) -> None:
     root = vizwiz(vizwiz(tmp_path / "root", "val"), "test")
     for split in ("val", "test"):
@@ -190,12 +210,13 @@ def test_columns_that_are_not_as_expected_are_one_message(
 @pytest.mark.parametrize(
     ("tasks", "data", "split", "words"),
     [
-        ("pope", "hub:nobody-at-all", None, "cannot reach nobody-at-all/POPE on the Hugging Face hub"),
-        ("pope", "hub", None, "cannot reach lmms-lab/POPE or lmms-lab-encoder/POPE"),
+        ("pope", "hub:nobody-at-all", None, "does not give nobody-at-all/POPE ("),
+        ("pope", "hub", None, "the cache has no copy"),
         ("pope", "hub:/no/such/folder", None, "no such folder: /no/such/folder/POPE"),
         ("flickr30k", "hub", None, "flickr30k: the mirror does not tell which"),
         ("nocaps", "hub", None, "nocaps: the mirror does not tell the domains"),
         ("coco_caption", "hub", "karpathy-test", "no mirror of coco_caption's split karpathy-test is known"),
+        ("pope", "hub:/no/such/folder", "val", "pope has no split 'val'"),
         ("all", "hub", None, "--data: name the benchmarks in --tasks"),
     ],
 )
