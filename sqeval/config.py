@@ -35,7 +35,7 @@ class RunConfig(BaseModel):
     model_args: dict[str, str] = {}
     """Settings of the adapter."""
     data: str
-    """``mini`` or a folder of official files."""
+    """``mini``, a folder of official files, ``hub``, ``hub:ORG`` or ``hub:/folder``."""
     images: str | None = None
     """Folder under which the image folders lie, if that is not `data`; or the only image folder itself."""
     split: dict[str, str] = {}

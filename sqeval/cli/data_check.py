@@ -69,7 +69,8 @@ def _check(tasks: Sequence[Task], root: DataRoot, decode: bool) -> list[TaskChec
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     checks = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         for task in tasks:
             bar = bars.add_task(f"{task.name}: reading", total=None)
 

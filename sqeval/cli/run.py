@@ -42,7 +42,7 @@ def command(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Folder of official files, or `mini`.", envvar="SQEVAL_DATA", show_default=False),
+        typer.Option(help="Folder of official files, `mini` or `hub`.", envvar="SQEVAL_DATA", show_default=False),
     ] = None,
     images: Images = None,
     split: Split = None,

@@ -21,7 +21,7 @@ def command(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Folder of official files, or `mini`.", show_default="what the run was given, or $SQEVAL_DATA"
+            help="Folder of official files, `mini` or `hub`.", show_default="what the run was given, or $SQEVAL_DATA"
         ),
     ] = None,
     images: Images = None,

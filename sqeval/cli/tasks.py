@@ -91,6 +91,11 @@ def _facts(task: Task) -> RenderableType:
         grid.add_row("judged by", Text(task.protocol))
     for split, size in task.splits.items():
         grid.add_row(f"split {split}", Text(size))
+    if task.selectable:
+        grid.add_row("--split", Text(", ".join(task.selectable)))
+    for split, mirror in task.mirrors().items():
+        copy = mirror if isinstance(mirror, str) else f"--data hub reads {mirror.dataset}"
+        grid.add_row("hub", Text(f"{split}: {copy}" if split else copy))
     for wanted in task.files:
         optional = "" if wanted.required else " (optional)"
         grid.add_row("reads", Text(f"{wanted.path}{optional}: {wanted.source}"))
