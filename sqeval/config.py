@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from sqeval.config_file import Value, read_yaml
+from sqeval.data.hub import is_hub
+from sqeval.data.splits import parse_splits
 from sqeval.errors import DataError, UserError
 from sqeval.registry import nearest
 from sqeval.secrets import mask, mask_settings
@@ -33,11 +35,15 @@ class RunConfig(BaseModel):
     model_args: dict[str, str] = {}
     """Settings of the adapter."""
     data: str
-    """``mini`` or a folder of official files."""
+    """``mini``, a folder of official files, ``hub``, ``hub:ORG`` or ``hub:/folder``."""
+    images: str | None = None
+    """Folder under which the image folders lie, if that is not `data`; or the only image folder itself."""
+    split: dict[str, str] = {}
+    """Split by task; tasks that are not named read the first that is there."""
     out: str = "results"
     """Folder of run folders."""
     name: str = ""
-    """Name of the run folder; empty: derived from checkpoint, data and limit."""
+    """Name of the run folder; empty: derived from checkpoint, data, split and limit."""
     limit: int | None = Field(default=None, ge=1)
     """Least number of questions a task, asked about whole images; None: all."""
     seed: int = Field(default=0, ge=0)
@@ -69,6 +75,24 @@ class RunConfig(BaseModel):
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
             return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
         raise ValueError("expected names of tasks")
+
+    @field_validator("data")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if is_hub(value) and info.data.get("tasks") == ("all",):
+            raise ValueError("name the benchmarks in --tasks: each is fetched whole, and some are large")
+        return value
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _splits(cls, value: Any, info: ValidationInfo) -> Any:
+        chosen = parse_splits(value) if isinstance(value, str) else value
+        if not isinstance(chosen, dict) or "" not in chosen:
+            return chosen
+        tasks = info.data.get("tasks", ())
+        if len(tasks) != 1 or len(chosen) > 1 or tasks == ("all",):
+            raise ValueError(f"say of which task: TASK={chosen['']}")
+        return {tasks[0]: chosen[""]}
 
     @field_validator("model_args", mode="before")
     @classmethod
@@ -162,9 +186,10 @@ _MISSING = {
 
 
 def default_name(config: RunConfig) -> str:
-    """Model, data and limit: the same command finds the same folder again."""
+    """Model, data, splits and limit: the same command finds the same folder again."""
     source = Path(config.ckpt or config.model or "model")
     parts = [source.stem if config.model == "replay" else source.name, Path(config.data).resolve().name]
+    parts += [split if config.tasks == (task,) else f"{task}-{split}" for task, split in config.split.items()]
     parts += [] if config.limit is None else [f"limit{config.limit}"]
     parts += [] if config.seed == 0 else [f"seed{config.seed}"]
     parts += [] if config.temperature is None else [f"t{config.temperature:g}"]

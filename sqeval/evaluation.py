@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqeval import asking, runfile, runner
-from sqeval.data.root import resolve_root
+from sqeval.data.places import open_root
 from sqeval.errors import UserError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench, bench
@@ -77,6 +77,7 @@ def evaluate(
     by = _bench(config, loads, fresh, progress)
     told: dict[str, Any] = {"kind": kind, "config": config.to_json()}
     told["data"] = {load.task.name: load.data_hash for load in loads}
+    told["sources"] = {load.task.name: dict(load.source) for load in loads if load.source}
     with opened(config.folder) as folder:
         began = time.monotonic()
         before = None if fresh else folder.read()
@@ -119,23 +120,27 @@ def available(names: Sequence[str], root: DataRoot) -> tuple[list[Task], list[st
 
 
 def _missing(task: Task, root: DataRoot) -> list[str]:
+    root = root.for_task(task.name)
+    split = f" (split {root.split})" if root.split else ""
     return [
-        f"  {task.name}: {wanted.path} (from {wanted.source})"
+        f"  {task.name}{split}: {root.place(wanted)} (from {wanted.source})"
         for wanted in task.wanted(root)
-        if wanted.required and next(root.path.glob(wanted.path), None) is None
+        if wanted.required and not root.has(wanted)
     ]
 
 
 def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]:
     """All samples of all tasks. Scoring needs no images, so that they may be missing."""
     with progress.waiting(f"reading {config.data}"):
-        root = resolve_root(config.data)
+        tasks = parse_tasks(",".join(config.tasks))
+        root = open_root(config.data, tasks, images=config.images, splits=config.split)
+        for name, source in root.sources.items():
+            if not source.get("hub_reached", True):
+                progress.note(f"{name}: the hub cannot be reached; revision {source['revision']} is from the cache")
         if kind == "run":
             tasks, left_out = available(config.tasks, root)
             if left_out:
                 progress.note(f"not in {config.data}, and left out: {', '.join(left_out)}")
-        else:
-            tasks = parse_tasks(",".join(config.tasks))
         for task in tasks:
             if config.temperature is not None:
                 task.settings = replace(task.settings, temperature=config.temperature, seed=config.seed)

@@ -29,6 +29,7 @@ def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
     earlier: Json = before or {}
     if config["judge"] is None:  # what an earlier call had judged stays judged
         config.update({key: earlier["config"][key] for key in JUDGE if key in earlier.get("config", {})})
+    config["split"] = {**earlier.get("config", {}).get("split", {}), **config["split"]}
     config["tasks"] = list(dict.fromkeys([*earlier.get("config", {}).get("tasks", []), *config["tasks"]]))
     timing = earlier.get("timing", {})
     return {
@@ -40,6 +41,7 @@ def begin(told: Mapping[str, Any], before: Json | None, command: str) -> Json:
         "config": config,
         "identity": told["identity"],
         "data": {**earlier.get("data", {}), **told["data"]},
+        "sources": {**earlier.get("sources", {}), **told["sources"]},
         "seeds": {"limit": config["seed"], "bootstrap": 0},
         **provenance(),
         "timing": {

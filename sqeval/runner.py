@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqeval import epochs as repeats
@@ -35,6 +35,8 @@ class Load:
     """Those that this run asks."""
     data_hash: str
     data_version: str | None
+    source: Mapping[str, Any]
+    """Where the files come from, if that is not the folder that was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
     Raises DataError for bad or empty data, UserError if the task cannot be scored on this machine.
     """
     task.require()
-    root = replace(root, used=set())  # remembers the files of this task alone
+    root = root.for_task(task.name)
     samples = task.samples(root)
     if not samples:
         raise DataError(
@@ -88,7 +90,8 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
             raise DataError(f"task {task.name}: two samples have the id {sample.id!r}", file=root.path)
         seen.add(sample.id)
     asked = repeats.repeated(select(samples, limit, seed), epochs)
-    return Load(task, samples, asked, root.hash(), task.data_version(root, samples))
+    version = task.data_version(root, samples)
+    return Load(task, samples, asked, root.hash(), version, root.sources.get(task.name, {}))
 
 
 @paused()

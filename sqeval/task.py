@@ -9,15 +9,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from sqeval.data.images import ImageRef
+from sqeval.data.layout import Records
+from sqeval.errors import UserError
 from sqeval.model import Settings
 from sqeval.stats.metric import Metric
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqeval.data.entry import Entry
+    from sqeval.data.mirror import Mirror
     from sqeval.data.root import DataRoot
     from sqeval.records import Record
 
@@ -42,6 +47,10 @@ class Sample:
     """Whatever else the prompt or the scorer needs (choices, hints, ...); not kept in the record."""
 
 
+NOTHING = Sample("", None, "", None, "")
+"""A sample that asks nothing: its prompt is the request that a task adds to every question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """Outcome of scoring one response. `parsed` None: no answer could be read from it (counted as unparsed)."""
@@ -59,6 +68,26 @@ class WantedFile:
     source: str
     """Where it comes from: the benchmark's site or file name, in words."""
     required: bool = True
+    records: tuple[Records, ...] = ()
+    """Of data files that can be cut: where the records are, and whose."""
+
+    @property
+    def folder(self) -> str | None:
+        """Of images, which may lie elsewhere: the folder before the first wildcard. None for files of data.
+
+        Images are what a pattern names without a suffix, or with that of an image: ``coco/val2014/COCO_val2014_*``.
+        """
+        if "*" not in self.path or PurePosixPath(self.path).suffix.lower() not in ("", ".jpg", ".jpeg", ".png"):
+            return None
+        return self.path.partition("*")[0].rpartition("/")[0]
+
+
+class Size(NamedTuple):
+    """How large a benchmark, or one version of it, officially is."""
+
+    samples: int
+    images: int | None = None
+    """None: not published."""
 
 
 class Task(ABC):
@@ -78,12 +107,19 @@ class Task(ABC):
     files: ClassVar[tuple[WantedFile, ...]]
     splits: ClassVar[Mapping[str, str]] = {}
     """Official splits and their sizes, in words, for `sqeval tasks show`."""
+    selectable: ClassVar[Sequence[str]] = ()
+    """Names that ``--split`` takes, in the order in which a data root is searched for them; empty: there is one."""
+    sizes: ClassVar[Mapping[str, Size]] = {}
+    """Official sizes by data version: a name that `data_version` begins with, or any if there is but one."""
     settings: Settings = Settings()
     """How its questions are answered; of a class, as the protocol says."""
     predictions: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "text"),)
     """(id field, text field) pairs of the files of responses that `sqeval score` accepts for this task."""
     results: ClassVar[tuple[tuple[str, str], ...]] = ()
     """The same for official result files, if their answers are final: they are read as `Verbatim`."""
+
+    llava_file: ClassVar[Literal[".jsonl", ".json"]] = ".jsonl"
+    """LLaVA's question file has an object a line, or is a list of objects."""
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         """Those of `files` that matter for what `root` holds: a benchmark of several splits reads the files of one."""
@@ -100,6 +136,31 @@ class Task(ABC):
     @abstractmethod
     def samples(self, root: DataRoot) -> list[Sample]:
         """All samples, in the official order. Raises DataError for missing files and malformed records."""
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        """Mirrors on the Hugging Face hub by split ("" if there is but one), the usual one first; or why a mirror
+        cannot stand in for the official files."""
+        return {}
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        """The sample as a line of LLaVA's question files; `position` is that among all samples, from 0.
+
+        Raises UserError if LLaVA has no question file of the benchmark.
+        """
+        line: dict[str, Any] = {"question_id": sample.id}
+        if sample.image is not None:
+            line["image"] = PurePosixPath(sample.image.key).name
+        return {**line, "text": self.prompt(sample), "category": "default"}
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        """JSON of official files by path under the data root, made of the lines of LLaVA's question file.
+
+        Only for splits whose answers are hidden: such files hold none. Raises UserError for others, DataError.
+        """
+        raise UserError(
+            f"{self.name}: LLaVA's question files hold no answers, so that nothing could be scored; "
+            "take the official files"
+        )
 
     @abstractmethod
     def prompt(self, sample: Sample) -> str:

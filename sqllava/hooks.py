@@ -29,13 +29,14 @@ def evaluator(plan: Evaluation, out: Path) -> Callable[[Any, Any, str], dict[str
     """
     try:
         from sqeval.config import RunConfig
-        from sqeval.data.root import resolve_root
+        from sqeval.data.places import open_root
         from sqeval.errors import SqevalError
         from sqeval.evaluation import available, evaluate
+        from sqeval.registry import parse_tasks
     except ImportError as error:
         raise SqLlavaError("evaluation needs the sqeval package: pip install sqeval") from error
     try:
-        available(plan.tasks, resolve_root(plan.data))
+        available(plan.tasks, open_root(plan.data, parse_tasks(",".join(plan.tasks))))
     except SqevalError as error:
         raise SqLlavaError(f"evaluation: {error}") from error
 

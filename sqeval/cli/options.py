@@ -18,4 +18,18 @@ JudgeRounds = Annotated[int | None, typer.Option(help="How often each response i
 MaxErrors = Annotated[
     int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
 ]
+Images = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder that the image folders lie under, or the only one itself.", show_default="the data folder"
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split to read, of one task or as TASK=SPLIT,...; `sqeval tasks show TASK` lists them.",
+        metavar="[TASK=]SPLIT",
+        show_default="the first that is there",
+    ),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Discard what the run folder holds and start over.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqeval.cli.options import Fresh, Judge, JudgeRounds, MaxErrors
+from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Split
 
 if TYPE_CHECKING:
     from sqeval.evaluation import Outcome
@@ -42,11 +42,13 @@ def command(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Folder of official files, or `mini`.", envvar="SQEVAL_DATA", show_default=False),
+        typer.Option(help="Folder of official files, `mini` or `hub`.", envvar="SQEVAL_DATA", show_default=False),
     ] = None,
+    images: Images = None,
+    split: Split = None,
     out: Annotated[str | None, typer.Option(help="Folder of run folders.", show_default="results")] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run folder.", show_default="from checkpoint, data and limit")
+        str | None, typer.Option(help="Name of the run folder.", show_default="from checkpoint, data, split and limit")
     ] = None,
     limit: Annotated[
         int | None,
@@ -117,6 +119,8 @@ def command(
         "model": model,
         "model_args": model_args,
         "data": data,
+        "images": images,
+        "split": split,
         "out": out,
         "name": name,
         "limit": limit,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sqeval.cli.options import Fresh, Judge, JudgeRounds, MaxErrors
+from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Split
 
 
 def command(
@@ -21,9 +21,11 @@ def command(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Folder of official files, or `mini`.", show_default="what the run was given, or $SQEVAL_DATA"
+            help="Folder of official files, `mini` or `hub`.", show_default="what the run was given, or $SQEVAL_DATA"
         ),
     ] = None,
+    images: Images = None,
+    split: Split = None,
     out: Annotated[str | None, typer.Option(help="Folder of run folders.", show_default="results")] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the new run folder.", show_default="from the predictions' name")
@@ -50,7 +52,7 @@ def command(
     from sqeval.registry import get_task
 
     given: dict[str, Any] = {"tasks": task, "data": data, "out": out, "name": name, "max_errors": max_errors}
-    given |= {"judge": judge, "judge_rounds": judge_rounds}
+    given |= {"images": images, "split": split, "judge": judge, "judge_rounds": judge_rounds}
     settings = {key: value for key, value in given.items() if value is not None}
     if task is not None:
         get_task(task)
@@ -79,9 +81,13 @@ def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:
     try:
         remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
         remembered |= {key: run["config"][key] for key in ("epochs", "temperature") if key in run["config"]}
+        images, splits = run["config"].get("images"), run["config"].get("split", {})
     except (KeyError, TypeError) as error:
         raise DataError(f"is not a run of this version ({error})", file=folder / RUN, field="config") from None
     remembered["name"] = f"{folder.resolve().name}-rescored"
     if predictions.name == SAMPLES:
-        remembered["tasks"] = predictions.parent.name
+        remembered["tasks"] = task = predictions.parent.name
+    remembered["split"] = {name: split for name, split in splits.items() if task in (None, name)}
+    if images is not None and Path(images).expanduser().is_dir():  # scoring can do without
+        remembered["images"] = images
     return folder, remembered

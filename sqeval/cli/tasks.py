@@ -53,7 +53,7 @@ def show(
     from rich.panel import Panel
     from rich.text import Text
 
-    from sqeval.data.root import resolve_root
+    from sqeval.data.places import open_root
     from sqeval.registry import get_task
     from sqeval.report.text import plain
 
@@ -63,7 +63,7 @@ def show(
     console.print(Text(task.citation, style="dim"))
     console.print(_facts(task))
 
-    root = resolve_root(data)
+    root = open_root(data, [task]).for_task(name)
     samples = task.samples(root)
     console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):
@@ -91,6 +91,11 @@ def _facts(task: Task) -> RenderableType:
         grid.add_row("judged by", Text(task.protocol))
     for split, size in task.splits.items():
         grid.add_row(f"split {split}", Text(size))
+    if task.selectable:
+        grid.add_row("--split", Text(", ".join(task.selectable)))
+    for split, mirror in task.mirrors().items():
+        copy = mirror if isinstance(mirror, str) else f"--data hub reads {mirror.dataset}"
+        grid.add_row("hub", Text(f"{split}: {copy}" if split else copy))
     for wanted in task.files:
         optional = "" if wanted.required else " (optional)"
         grid.add_row("reads", Text(f"{wanted.path}{optional}: {wanted.source}"))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
+
+if TYPE_CHECKING:
+    from sqeval.task import WantedFile
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,23 @@ class DataRoot:
 
     path: Path
     name: str
-    """What the user typed: ``mini`` or a folder."""
+    """What the user typed: ``mini``, a folder, or a place on the hub."""
     used: set[Path] = field(default_factory=set, compare=False)
+    places: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """Image folders that lie elsewhere, by their path under the root; see `sqeval.data.places`."""
+    splits: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The split to read, by task; other tasks read the first that is there."""
+    split: str | None = None
+    """The same, of the one task whose root this is."""
+    copies: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """Folders of tasks that do not share `path`: each hub mirror has its own."""
+
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    """Of those folders, what they were made of: dataset, revision, tables."""
+
+    def for_task(self, name: str) -> DataRoot:
+        """The root as the task of this name sees it; remembers the files of this task alone."""
+        return replace(self, path=self.copies.get(name, self.path), used=set(), split=self.splits.get(name))
 
     def file(self, relative: str) -> Path:
         """Path of a file under the root. Raises UserError if it is missing."""
@@ -35,25 +54,55 @@ class DataRoot:
         """Like `file` for optional files: None if missing."""
         return self.file(relative) if (self.path / relative).is_file() else None
 
+    def has(self, wanted: WantedFile) -> bool:
+        """Whether such a file is there, an image where its folder lies."""
+        if wanted.folder is None:
+            return any(self.path.glob(wanted.path))
+        return any(Path(self.folder(wanted.folder)).glob(wanted.path[len(wanted.folder) + 1 :]))
+
+    def place(self, wanted: WantedFile) -> str:
+        """Path of a wanted file for messages: under the root, or where its images lie instead."""
+        if wanted.folder is None or self.folder(wanted.folder) == os.path.join(
+            os.path.realpath(self.path), wanted.folder
+        ):
+            return wanted.path
+        return os.path.join(self.folder(wanted.folder), wanted.path[len(wanted.folder) + 1 :])
+
     def image(self, relative: str) -> ImageRef:
         """Reference to an image under the root; it need not exist until it is opened.
 
-        A name that exists only with another usual suffix (.png for .jpg) is found. Raises UserError for a name that
-        leaves the root.
+        A name that exists only with another usual suffix (.png for .jpg) is found. Its key is its path under the root
+        wherever its folder lies. Raises UserError for a name that leaves the root or is none.
         """
         if os.path.isabs(relative) or ".." in relative.split("/"):
             raise UserError(f"image name {relative!r} leaves the data root {self.path}")
+        if relative.rpartition("/")[2] in ("", "."):
+            raise UserError(f"image name {relative!r} is that of a folder")
         key = posixpath.normpath(relative)
-        if not os.path.exists(os.path.join(self._base, key)):
-            stem = posixpath.splitext(key)[0]
+        folder, name = posixpath.split(key)
+        base = self._bases.get(folder)
+        if base is None:
+            base = self._bases[folder] = self.folder(folder)
+        if not os.path.exists(os.path.join(base, name)):
+            stem = posixpath.splitext(name)[0]
             others = (stem + suffix for suffix in (".png", ".jpg", ".jpeg"))
-            key = next((other for other in others if os.path.exists(os.path.join(self._base, other))), key)
-        return ImageRef(key=key, path=Path(self._base, key))
+            name = next((other for other in others if os.path.exists(os.path.join(base, other))), name)
+        return ImageRef(key=posixpath.join(folder, name), path=Path(base, name))
 
     @cached_property
-    def _base(self) -> str:
-        """The root without links; `image` is called once an image, and text is three times faster than paths."""
-        return os.path.realpath(self.path)
+    def _bases(self) -> dict[str, str]:
+        """Where folders are, without links; `image` is called once an image, and text is three times faster than
+        paths."""
+        return {}
+
+    def folder(self, folder: str) -> str:
+        """Where the root's `folder` is: in the place of the nearest folder above it that has one."""
+        rest: list[str] = []
+        above = folder
+        while above and above not in self.places:
+            above, _, last = above.rpartition("/")
+            rest.insert(0, last)
+        return os.path.join(os.path.realpath(self.places.get(above, self.path)), *rest)
 
     def hash(self, files: Iterable[Path] | None = None) -> str:
         """SHA-256 over names and contents of `files` (default: those handed out so far)."""
@@ -66,12 +115,15 @@ class DataRoot:
 
 
 def resolve_root(name: str) -> DataRoot:
-    """``mini`` or a folder. The mini suite is generated into the cache folder when it is not there yet."""
+    """``mini`` or a folder, whose image folders lie where its ``paths.yaml`` says. The mini suite is generated into the
+    cache folder when it is not there yet."""
     if name == "mini":
         from sqeval.data.mini import ensure_mini
 
         return DataRoot(ensure_mini(), "mini")
+    from sqeval.data.places import read_places
+
     path = Path(name).expanduser()
     if not path.is_dir():
-        raise UserError(f"--data {name}: no such folder (give a folder of official files, or `mini`)")
-    return DataRoot(path, name)
+        raise UserError(f"--data {name}: no such folder (give a folder of official files, `mini` or `hub`)")
+    return DataRoot(path, name, places=read_places(path))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry
 from sqeval.data.files import require_unique
+from sqeval.data.layout import Records
 from sqeval.errors import UserError
 from sqeval.java import find_java
 from sqeval.metrics import cells, column, ratio_of_sums
@@ -20,6 +21,8 @@ from sqeval.task import Sample, Score, Task
 
 PROMPT = "Provide a brief description of the given image, your answer should be in one sentence."
 """The whole user's turn. Source: question_gen.py of SQ-LLaVA's release."""
+BY_IMAGE = (Records("images", "id"), Records("annotations", "image_id"))
+"""COCO's format: an image's id is its sample's."""
 RELEASE = "release_"
 """Prefix of what SQ-LLaVA's own evaluation reports; never to be mixed up with the official scores."""
 
@@ -43,6 +46,10 @@ class Captioning(Task):
     def not_computed(self) -> Mapping[str, str]:
         found = _spice()
         return {} if isinstance(found, Spice) else {"spice": found}
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        number = int(sample.id) if sample.id.isdecimal() else sample.id
+        return {**super().llava_question(sample, position), "question_id": number}
 
     def prompt(self, sample: Sample) -> str:
         return PROMPT

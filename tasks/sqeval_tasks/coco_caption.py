@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
+from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
-from sqeval.task import Sample, WantedFile
-from sqeval_tasks.captioning import PROMPT, Captioning, captions_by_image, images_by_id, require_captions
+from sqeval.task import Sample, Size, WantedFile
+from sqeval_tasks.captioning import BY_IMAGE, PROMPT, Captioning, captions_by_image, images_by_id, require_captions
 
 ANNOTATIONS = "coco/annotations/captions_val2014.json"
 SPLIT = "coco/dataset_coco.json"
@@ -27,14 +30,16 @@ class CocoCaption(Captioning):
     description = "one-sentence image captions, scored by the official coco-caption evaluation (needs Java)"
     citation = "Chen et al. 2015, Microsoft COCO Captions; split: Karpathy and Fei-Fei 2015, CVPR"
     files = (
-        WantedFile(ANNOTATIONS, "cocodataset.org, 2014 Train/Val annotations"),
-        WantedFile(SPLIT, "Karpathy's caption_datasets.zip", required=False),
+        WantedFile(ANNOTATIONS, "cocodataset.org, 2014 Train/Val annotations", records=BY_IMAGE),
+        WantedFile(SPLIT, "Karpathy's caption_datasets.zip", required=False, records=(Records("images", "cocoid"),)),
         WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),
     )
     splits: ClassVar[Mapping[str, str]] = {
         "karpathy-test": "5,000 images",
         "val2014": f"40,504 images (without {SPLIT})",
     }
+    selectable = ("karpathy-test", "val2014")
+    sizes: ClassVar[Mapping[str, Size]] = {"karpathy-test": Size(5_000, 5_000), "val2014": Size(40_504, 40_504)}
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -42,12 +47,24 @@ class CocoCaption(Captioning):
         data = read_object(root.file(ANNOTATIONS))
         images = images_by_id(data)
         references = captions_by_image(data, images)
-        split_file = root.find(SPLIT)
+        split_file = _split_file(root)
         chosen = set(images) if split_file is None else _test_split(read_object(split_file), images)
         return [_sample(root, images[key], key, references[key]) for key in images if key in chosen]
 
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.captions import COCO_CAPTION
+
+        return COCO_CAPTION
+
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
-        return "karpathy-test" if root.find(SPLIT) else "val2014"
+        return "karpathy-test" if _split_file(root) else "val2014"
+
+
+def _split_file(root: DataRoot) -> Path | None:
+    """What tells the images of karpathy-test from the others; None if all are wanted."""
+    if root.split is None:
+        return root.find(SPLIT)
+    return root.file(SPLIT) if root.split == "karpathy-test" else None
 
 
 def _test_split(data: Entry, images: Mapping[int, Entry]) -> set[int]:

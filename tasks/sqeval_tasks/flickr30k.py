@@ -10,10 +10,12 @@ from typing import ClassVar
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
+from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.records import Record
-from sqeval.task import Sample, WantedFile
+from sqeval.task import Sample, Size, WantedFile
 from sqeval_tasks.captioning import PROMPT, Captioning
 
 SPLIT = "flickr30k/dataset_flickr30k.json"
@@ -32,10 +34,11 @@ class Flickr30k(Captioning):
     description = "one-sentence captions of Flickr30k's Karpathy test split, scored as COCO captions (needs Java)"
     citation = "Young et al. 2014, TACL; split: Karpathy and Fei-Fei 2015, CVPR"
     files = (
-        WantedFile(SPLIT, "Karpathy's caption_datasets.zip"),
+        WantedFile(SPLIT, "Karpathy's caption_datasets.zip", records=(Records("images", "filename", of="image"),)),
         WantedFile(f"{IMAGES}/*", "Flickr30k's request form, flickr30k-images.tar.gz"),
     )
     splits: ClassVar[Mapping[str, str]] = {"test": "1,000 images of 31,014 in the split file"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(1_000, 1_000)}
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -44,6 +47,11 @@ class Flickr30k(Captioning):
         require_unique(((_id(entry), entry) for entry in chosen), "filename")
         require_unique(((entry.get("imgid", int), entry) for entry in chosen), "imgid")
         return [_sample(root, entry) for entry in chosen]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.captions import FLICKR30K
+
+        return FLICKR30K
 
     def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         known = {sample.id for sample in samples}

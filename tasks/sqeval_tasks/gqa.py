@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, read_table, require_unique
+from sqeval.data.layout import LIST, TABLE, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means, ratio, ratio_of_sums
 from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import gqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 QUESTIONS = "gqa/testdev_balanced_questions.json"
 CHOICES = "gqa/testdev_balanced_choices.json"
@@ -34,13 +36,24 @@ class GQA(Task):
     primary = "accuracy"
     measure = "accuracy by exact match"
     files = (
-        WantedFile(QUESTIONS, SOURCE),
-        WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False),
-        WantedFile(ATTENTIONS, "your model: a list of {questionId, attention}; for grounding", required=False),
-        WantedFile(SCENES, f"{SOURCE}, scene graphs; for grounding", required=False),
+        WantedFile(QUESTIONS, SOURCE, records=(Records(TABLE),)),
+        WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False, records=(Records(TABLE),)),
+        WantedFile(
+            ATTENTIONS,
+            "your model: a list of {questionId, attention}; for grounding",
+            required=False,
+            records=(Records(LIST, "questionId"),),
+        ),
+        WantedFile(
+            SCENES,
+            f"{SOURCE}, scene graphs; for grounding",
+            required=False,
+            records=(Records(TABLE, of="image"),),
+        ),
         WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(12_578, 398)}
     settings = Settings(max_new_tokens=128)
     results = (("questionId", "prediction"),)
 
@@ -53,6 +66,11 @@ class GQA(Task):
             return samples
         attended = _groundings(root, questions)
         return [replace(s, metadata={**s.metadata, "grounding": attended.get(s.id, 0.0)}) for s in samples]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import GQA
+
+        return GQA
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.layout import LINES, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.judged import Inquiry, JudgedTask
 from sqeval.metrics import Floats, cells
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, WantedFile
+from sqeval.task import Sample, Score, Size, WantedFile
 
 FOLDER, SOURCE = "llava-bench-in-the-wild", "liuhaotian/llava-bench-in-the-wild on the Hugging Face hub"
 CATEGORIES = ("conv", "detail", "complex")
@@ -49,9 +51,9 @@ class LLaVAWild(JudgedTask):
     primary = "relative"
     measure = "rating relative to GPT-4's"
     files = (
-        WantedFile(f"{FOLDER}/questions.jsonl", SOURCE),
-        WantedFile(f"{FOLDER}/context.jsonl", SOURCE),
-        WantedFile(f"{FOLDER}/answers_gpt4.jsonl", SOURCE),
+        WantedFile(f"{FOLDER}/questions.jsonl", SOURCE, records=(Records(LINES, "question_id"),)),
+        WantedFile(f"{FOLDER}/context.jsonl", SOURCE, records=(Records(LINES, "image", of="image"),)),
+        WantedFile(f"{FOLDER}/answers_gpt4.jsonl", SOURCE, records=(Records(LINES, "question_id"),)),
         WantedFile(f"{FOLDER}/images/*", f"{SOURCE}, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {
@@ -59,6 +61,7 @@ class LLaVAWild(JudgedTask):
         "detail": "15 detailed descriptions",
         "complex": "28 questions that need reasoning",
     }
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(60, 24)}
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0314"
     protocol = "captions, reference and response; two ratings of 1 to 10 at temperature 0.2 (LLaVA-1.5: 3 rounds)"
@@ -73,6 +76,15 @@ class LLaVAWild(JudgedTask):
         captions = {entry.get("image", str): _caption(entry) for entry in contexts}
         references = {_id(entry): entry.get("text", str) for entry in answers}
         return [_sample(root, entry, captions, references) for entry in questions]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import LLAVA_WILD
+
+        return LLAVA_WILD
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        line = {**super().llava_question(sample, position), "question_id": int(sample.id)}
+        return {**line, "category": sample.tags["category"]}
 
     def prompt(self, sample: Sample) -> str:
         return sample.question

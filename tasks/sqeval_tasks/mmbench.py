@@ -6,12 +6,15 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_tsv, require_unique
 from sqeval.data.images import ImageRef
+from sqeval.data.layout import TSV, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import NO_SCORE
@@ -22,7 +25,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import choice
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 CHINESE = (
     "mmbench_dev_cn_20231003.tsv", "MMBench_DEV_CN.tsv", "MMBench_DEV_CN_V11.tsv",
@@ -37,6 +40,7 @@ MD5 = {
     "30c05be8f2f347a50be25aa067248184": "dev 1.1", "8d1a704e791df6f5d9fb3ef782b65365": "test 1.1",
 }  # fmt: skip
 """Data versions by VLMEvalKit's checksum of the file."""
+ROWS_BY_INDEX = (Records(TSV, "index"),)
 PASS = 1_000_000
 """Pass k of question i has the index i + k * PASS."""
 LETTERS = "ABCD"
@@ -71,18 +75,24 @@ class MMBench(Task):
     any_name: ClassVar[bool] = True
     """Whether a file of another name is read if it is the only one."""
     suffix: ClassVar[str] = "Answer with the option's letter from the given choices directly."
-    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(known)}"),)
+    files = (WantedFile("mmbench/*.tsv", f"open-compass/MMBench: {', '.join(known)}", records=ROWS_BY_INDEX),)
     splits: ClassVar[Mapping[str, str]] = {
         "dev 20230712": "1,176 questions in 4,377 passes (LLaVA's tables)",
         "dev (current)": "1,164 questions in 4,329 passes",
         "test 20230712": "6,718 passes, without answers; read where no dev is there",
         "test (current)": "1,784 questions in 6,666 passes, without answers; read where no dev is there",
     }
+    selectable = ("dev", "test")
+    sizes: ClassVar[Mapping[str, Size]] = {
+        "mmbench_dev_20230712.tsv": Size(4_377), "mmbench_test_20230712.tsv": Size(6_718),
+        "mmbench_dev_en_20231003.tsv": Size(4_329), "mmbench_test_en_20231003.tsv": Size(6_666),
+        "MMBench_DEV_EN.tsv": Size(4_329), "MMBench_TEST_EN.tsv": Size(6_666),
+    }  # fmt: skip
     settings = Settings(max_new_tokens=1024)
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         name, _ = self._choice(root)
-        return self.files if name is None else [WantedFile(f"mmbench/{name}", self.files[0].source)]
+        return self.files if name is None else [replace(self.files[0], path=f"mmbench/{name}")]
 
     def samples(self, root: DataRoot) -> list[Sample]:
         entries = read_tsv(self._file(root))
@@ -93,6 +103,14 @@ class MMBench(Task):
         refs = {index: _image(entry, rows, images) for index, entry in rows.items()}
         public = any(_present(entry, "answer") for entry in entries)
         return [_sample(index, entry, refs, public) for index, entry in rows.items()]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.choices import MMBENCH
+
+        return MMBENCH
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        raise UserError(f"{self.name}: LLaVA has no question file of it, its script reads the TSV itself")
 
     def prompt(self, sample: Sample) -> str:
         hint = sample.metadata["hint"]
@@ -152,10 +170,11 @@ class MMBench(Task):
 
     def _choice(self, root: DataRoot) -> tuple[str | None, list[str]]:
         """Name of the file to read, there or not; None and the names of several that may be meant."""
-        names = sorted({path.name for path in (root.path / "mmbench").glob("*.tsv")}.difference(self.others))
-        known = [name for name in self.known if name in names]
-        unknown = names if self.any_name and not known else []
-        return (None, unknown) if len(unknown) > 1 else ([*known, *unknown, self.known[0]][0], [])
+        names = {path.name for path in (root.path / "mmbench").glob("*.tsv")}.difference(self.others)
+        of_split = [name for name in self.known if root.split is None or f"_{root.split}_" in name.lower()]
+        known = [name for name in of_split if name in names]
+        unknown = sorted(names.difference(self.known)) if self.any_name and not known and root.split is None else []
+        return (None, unknown) if len(unknown) > 1 else ([*known, *unknown, of_split[0]][0], [])
 
 
 def _by_ability(questions: Sequence[Record], score: str) -> list[Metric]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
+from sqeval.data.layout import TABLE, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, require_all
 from sqeval.data.root import DataRoot
 from sqeval.data.text import read_text
@@ -19,7 +21,7 @@ from sqeval.metrics import Floats, column
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, WantedFile
+from sqeval.task import Sample, Score, Size, WantedFile
 
 CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 _MEME = (
@@ -66,16 +68,25 @@ class MMVet(JudgedTask):
     primary = "score"
     measure = "mean grade"
     files = (
-        WantedFile("mmvet/mm-vet.json", "yuweihao/MM-Vet, release v1, mm-vet.zip"),
+        WantedFile("mmvet/mm-vet.json", "yuweihao/MM-Vet, release v1, mm-vet.zip", records=(Records(TABLE),)),
         WantedFile("mmvet/images/*", "the same, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"v1": "218 questions on 200 images"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(218, 200)}
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0613"
     protocol = "few-shot table, one number of 3 tokens at temperature 0, up to 5 tries (the paper: 5 rounds)"
 
     def samples(self, root: DataRoot) -> list[Sample]:
         return [_sample(root, key, entry) for key, entry in read_table(root.file("mmvet/mm-vet.json")).items()]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import MMVET
+
+        return MMVET
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        return {**super().llava_question(sample, position), "question_id": int(sample.id.removeprefix("v1_"))}
 
     def prompt(self, sample: Sample) -> str:
         return sample.question

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
-from sqeval.task import Sample, WantedFile
-from sqeval_tasks.captioning import PROMPT, Captioning, captions_by_image, images_by_id, require_captions
+from sqeval.task import NOTHING, Sample, Size, WantedFile
+from sqeval_tasks import llava
+from sqeval_tasks.captioning import BY_IMAGE, PROMPT, Captioning, captions_by_image, images_by_id, require_captions
 
 DOMAINS = ("in-domain", "near-domain", "out-domain")
 SITE = "nocaps.org"
 VAL = Split(
     "val",
     (
-        WantedFile("nocaps/nocaps_val_4500_captions.json", f"{SITE}, validation captions (for val)"),
+        WantedFile("nocaps/nocaps_val_4500_captions.json", f"{SITE}, validation captions (for val)", records=BY_IMAGE),
         WantedFile("nocaps/val/*", f"{SITE}, the images that the captions file links to, by file_name (for val)"),
     ),
     "nocaps/val",
@@ -26,7 +28,9 @@ VAL = Split(
 TEST = Split(
     "test",
     (
-        WantedFile("nocaps/nocaps_test_image_info.json", f"{SITE}, test image information (for test)"),
+        WantedFile(
+            "nocaps/nocaps_test_image_info.json", f"{SITE}, test image information (for test)", records=BY_IMAGE[:1]
+        ),
         WantedFile("nocaps/test/*", f"{SITE}, the images that the file links to, by file_name (for test)"),
     ),
     "nocaps/test",
@@ -52,9 +56,19 @@ class NoCaps(Captioning):
         "val": "4,500 images: 648 in-domain, 2,938 near-domain, 914 out-domain",
         "test": "10,600 images, without captions; read where val is not there",
     }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"val": Size(4_500, 4_500), "test": Size(10_600, 10_600)}
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         return present(root, SPLITS).files
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.captions import NOCAPS
+
+        return NOCAPS
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        return {TEST.questions: llava.nocaps(lines, split, self.prompt(NOTHING))}
 
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:

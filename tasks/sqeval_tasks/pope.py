@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.layout import LINES, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_in_order
 from sqeval.data.root import DataRoot
 from sqeval.metrics import cells, ratio_of_sums
@@ -15,7 +17,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import yesno
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 CATEGORIES = ("random", "popular", "adversarial")
 MEASURES = {
@@ -43,13 +45,24 @@ class POPE(Task):
     primary = "f1_mean"
     measure = "mean F1 of random, popular and adversarial"
     files = (
-        *(WantedFile(f"pope/coco_pope_{category}.json", "RUCAIBox/POPE, output/coco") for category in CATEGORIES),
+        *(
+            WantedFile(
+                f"pope/coco_pope_{category}.json",
+                "RUCAIBox/POPE, output/coco",
+                records=(Records(LINES, "question_id", prefix=f"{category}/"),),
+            )
+            for category in CATEGORIES
+        ),
         WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images"),
     )
     splits: ClassVar[Mapping[str, str]] = {
         "random": "3,000 questions on 500 images (2,910 in the version of LLaVA's tables)",
         "popular": "3,000 questions on the same images",
         "adversarial": "3,000 questions on the same images",
+    }
+    sizes: ClassVar[Mapping[str, Size]] = {
+        DATA_VERSIONS[2_910]: Size(8_910, 500),
+        DATA_VERSIONS[3_000]: Size(9_000, 500),
     }
     settings = Settings(max_new_tokens=128)
 
@@ -59,6 +72,16 @@ class POPE(Task):
             for category in CATEGORIES
             for sample in _category(root, category, read_lines(root.file(f"pope/coco_pope_{category}.json")))
         ]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.questions import POPE
+
+        return POPE
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        category, number = sample.id.split("/")
+        line = {**super().llava_question(sample, position), "question_id": LLAVA_OFFSETS[category] + int(number)}
+        return {**line, "category": category}
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
+from sqeval.data.layout import ALL, TABLE, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_by_key
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means
@@ -15,7 +17,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import choice
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 PROBLEMS = "scienceqa/problems.json"
 SPLITS = "scienceqa/pid_splits.json"
@@ -35,11 +37,13 @@ class ScienceQA(Task):
     primary = "img_accuracy"
     measure = "accuracy on questions with an image (IMG)"
     files = (
-        WantedFile(PROBLEMS, SOURCE),
-        WantedFile(SPLITS, SOURCE),
+        WantedFile(PROBLEMS, SOURCE, records=(Records(TABLE),)),
+        WantedFile(SPLITS, SOURCE, records=(Records(ALL),)),
         WantedFile("scienceqa/images/test/*/*", "lupantech/ScienceQA, images"),
     )
     splits: ClassVar[Mapping[str, str]] = {"test": "4,241 questions, 2,017 of them with an image"}
+    sizes: ClassVar[Mapping[str, Size]] = {"": Size(4_241, 2_017)}
+    llava_file = ".json"
     settings = Settings(max_new_tokens=1024)
 
     def samples(self, root: DataRoot) -> list[Sample]:
@@ -53,6 +57,18 @@ class ScienceQA(Task):
                 )
             samples[pid] = _sample(root, pid, problems[pid])
         return list(samples.values())
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.choices import SCIENCEQA
+
+        return SCIENCEQA
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        """As in ``llava_test_CQM-A.json``: a conversation, to which LLaVA's script adds the request."""
+        image = {} if sample.image is None else {"image": sample.image.key.removeprefix("scienceqa/images/test/")}
+        text = ("<image>\n" if image else "") + self.prompt(sample).rpartition("\n")[0]
+        turns = [{"from": "human", "value": text}, {"from": "gpt", "value": self.gold(sample)}]
+        return {"id": sample.id, **image, "conversations": turns}
 
     def prompt(self, sample: Sample) -> str:
         """LLaVA-1.5's format; pairs of spaces become one space, once, as in its question file."""

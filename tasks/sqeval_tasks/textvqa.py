@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
+from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_by_question
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
@@ -17,7 +19,7 @@ from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.scoring import vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import Sample, Score, Size, Task, WantedFile
 
 SOURCE = "textvqa.org/dataset"
 ANNOTATORS = 10
@@ -25,8 +27,16 @@ SPLITS = tuple(
     Split(
         name,
         (
-            WantedFile(f"textvqa/TextVQA_0.5.1_{name}.json", f"{SOURCE} (for {name})"),
-            WantedFile(f"textvqa/TextVQA_Rosetta_OCR_v0.2_{name}.json", f"{SOURCE}, OCR tokens (for {name})"),
+            WantedFile(
+                f"textvqa/TextVQA_0.5.1_{name}.json",
+                f"{SOURCE} (for {name})",
+                records=(Records("data", "question_id"),),
+            ),
+            WantedFile(
+                f"textvqa/TextVQA_Rosetta_OCR_v0.2_{name}.json",
+                f"{SOURCE}, OCR tokens (for {name})",
+                records=(Records("data", "image_id", of="image"),),
+            ),
             WantedFile(f"textvqa/{images}/*", f"{SOURCE}, {comment}"),
         ),
         f"textvqa/{images}",
@@ -57,6 +67,8 @@ class TextVQA(Task):
         "val": "5,000 questions on 3,166 images",
         "test": "5,734 questions, without answers; read where val is not there",
     }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"val": Size(5_000, 3_166), "test": Size(5_734)}
     settings = Settings(max_new_tokens=128)
     results = (("question_id", "answer"),)
 
@@ -69,6 +81,15 @@ class TextVQA(Task):
         require_unique(((entry.get("question_id", int), entry) for entry in entries), "question_id")
         ocr = _ocr(root, split)
         return [_sample(root, split, entry, ocr) for entry in entries]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.vqa import TEXTVQA
+
+        return TEXTVQA
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        """Its number is the image's; several questions may have the same."""
+        return {**super().llava_question(sample, position), "question_id": sample.metadata["image_id"]}
 
     def prompt(self, sample: Sample) -> str:
         """LLaVA's: the first letter is a capital, and no other is; the line of tokens is there even if none are."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, require_unique
+from sqeval.data.layout import LIST, Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
@@ -17,14 +19,15 @@ from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vizwiz, vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import NOTHING, Sample, Score, Size, Task, WantedFile
+from sqeval_tasks import llava
 
 SOURCE = "vizwiz.org, VQA, annotations"
 SPLITS = tuple(
     Split(
         name,
         (
-            WantedFile(f"vizwiz/{name}.json", f"{SOURCE} (for {name})"),
+            WantedFile(f"vizwiz/{name}.json", f"{SOURCE} (for {name})", records=(Records(LIST, "image"),)),
             WantedFile(f"vizwiz/{name}/*", f"vizwiz.org, VQA, {name} images"),
         ),
         f"vizwiz/{name}",
@@ -58,6 +61,8 @@ class VizWiz(Task):
         "val": "4,319 questions, an image each",
         "test": "8,000 questions, without answers; read where val is not there",
     }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"val": Size(4_319, 4_319), "test": Size(8_000, 8_000)}
     settings = Settings(max_new_tokens=128)
     results = (("image", "answer"),)
 
@@ -69,6 +74,17 @@ class VizWiz(Task):
         entries = read_list(root.file(split.questions))
         require_unique(((entry.get("image", str), entry) for entry in entries), "image")
         return [_sample(root, split, entry) for entry in entries]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.vqa import VIZWIZ
+
+        return VIZWIZ
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        return {**super().llava_question(sample, position), "question_id": position}
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        return {"vizwiz/test.json": llava.vizwiz(lines, split, self.prompt(NOTHING))}
 
     def prompt(self, sample: Sample) -> str:
         """LLaVA's: the first letter is a capital, and no other is."""

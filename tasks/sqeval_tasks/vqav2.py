@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_object, require_unique
 from sqeval.data.images import ImageRef
+from sqeval.data.layout import Records
+from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
 from sqeval.data.submission import answers_file
@@ -17,7 +19,8 @@ from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vqa
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample, Score, Task, WantedFile
+from sqeval.task import NOTHING, Sample, Score, Size, Task, WantedFile
+from sqeval_tasks import llava
 
 QUESTIONS = "vqav2/v2_OpenEnded_mscoco_val2014_questions.json"
 ANNOTATIONS = "vqav2/v2_mscoco_val2014_annotations.json"
@@ -28,8 +31,8 @@ TEST_IMAGES = WantedFile("coco/test2015/COCO_test2015_*", "COCO 2015 test images
 VAL = Split(
     "val",
     (
-        WantedFile(QUESTIONS, f"{SOURCE} (for val)"),
-        WantedFile(ANNOTATIONS, f"{SOURCE} (for val)"),
+        WantedFile(QUESTIONS, f"{SOURCE} (for val)", records=(Records("questions", "question_id"),)),
+        WantedFile(ANNOTATIONS, f"{SOURCE} (for val)", records=(Records("annotations", "question_id"),)),
         WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images (for val)"),
     ),
     "coco/val2014/COCO_val2014_",
@@ -38,7 +41,7 @@ HIDDEN = (
     Split(
         "test-dev",
         (
-            WantedFile(TEST_DEV, f"{SOURCE} (for test-dev)"),
+            WantedFile(TEST_DEV, f"{SOURCE} (for test-dev)", records=(Records("questions", "question_id"),)),
             WantedFile(TEST, f"{SOURCE}; the server wants test-dev's answers among all of test", required=False),
             TEST_IMAGES,
         ),
@@ -46,7 +49,10 @@ HIDDEN = (
         public=False,
     ),
     Split(
-        "test", (WantedFile(TEST, f"{SOURCE} (for test)"), TEST_IMAGES), "coco/test2015/COCO_test2015_", public=False
+        "test",
+        (WantedFile(TEST, f"{SOURCE} (for test)", records=(Records("questions", "question_id"),)), TEST_IMAGES),
+        "coco/test2015/COCO_test2015_",
+        public=False,
     ),
 )
 SPLITS = (VAL, *HIDDEN)
@@ -67,6 +73,12 @@ class VQAv2(Task):
         "val": "214,354 questions on 40,504 images",
         "test-dev": "107,394 questions, without answers; read where val is not there",
         "test": "447,793 questions on 81,434 images, without answers; read where neither is there",
+    }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {
+        "val": Size(214_354, 40_504),
+        "test-dev": Size(107_394),
+        "test": Size(447_793, 81_434),
     }
     settings = Settings(max_new_tokens=128)
     results = (("question_id", "answer"),)
@@ -95,6 +107,17 @@ class VQAv2(Task):
         return [
             _sample(root, split, images, key, questions[key], annotation) for key, annotation in annotations.items()
         ]
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.vqa import VQAV2
+
+        return VQAV2
+
+    def llava_question(self, sample: Sample, position: int) -> Mapping[str, Any]:
+        return {**super().llava_question(sample, position), "question_id": int(sample.id)}
+
+    def from_llava(self, lines: Sequence[Entry], split: str | None) -> Mapping[str, Any]:
+        return llava.vqav2(lines, {hidden.name: hidden.questions for hidden in HIDDEN}, split, self.prompt(NOTHING))
 
     def prompt(self, sample: Sample) -> str:
         return f"{sample.question}\nAnswer the question using a single word or phrase."

@@ -121,7 +121,7 @@ def test_results_that_are_not_there(command: tuple[str], tmp_path: Path) -> None
     assert "empty" in message(*command, empty)
 
 
-def test_only_mini_can_be_prepared() -> None:
+def test_nothing_to_prepare_from() -> None:
     assert "mini" in message("data", "prepare", "gqa")
 
 

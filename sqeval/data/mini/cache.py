@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from sqeval.data.folders import ensured
 
 MINI_VERSION = "1"
 """Raised whenever a byte of the generated files changes."""
@@ -34,20 +34,4 @@ def ensure_mini_training() -> Path:
 
 
 def _ensure(name: str, build: Callable[[Path], None]) -> Path:
-    """The folder `name`; built beside its final place and moved there whole, so that it never exists half-made."""
-    final = cache_home() / f"{name}-v{MINI_VERSION}"
-    if final.is_dir():
-        return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=final.parent))
-    try:
-        build(work)
-        work.chmod(0o755)
-        try:
-            work.rename(final)
-        except OSError:
-            if not final.is_dir():  # not another process that was quicker
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return final
+    return ensured(cache_home() / f"{name}-v{MINI_VERSION}", build)
