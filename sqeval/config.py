@@ -52,6 +52,8 @@ class RunConfig(BaseModel):
     """How often each question is asked; its answers' scores are averaged first."""
     temperature: float | None = Field(default=None, ge=0, le=10)
     """At which answers are drawn; None: as each benchmark's protocol says, which is greedy as a rule."""
+    self_questions: int = Field(default=0, ge=0)
+    """Questions that the model asks itself about an image, and answers, before it is asked anything."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens that the model holds at once; None: measured or chosen by the adapter."""
     workers: int | None = Field(default=None, ge=0)
@@ -193,5 +195,6 @@ def default_name(config: RunConfig) -> str:
     parts += [] if config.limit is None else [f"limit{config.limit}"]
     parts += [] if config.seed == 0 else [f"seed{config.seed}"]
     parts += [] if config.temperature is None else [f"t{config.temperature:g}"]
+    parts += [] if not config.self_questions else [f"sq{config.self_questions}"]
     parts += [] if config.epochs == 1 else [f"epochs{config.epochs}"]
     return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.") or "run" for part in parts)

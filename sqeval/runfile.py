@@ -13,10 +13,10 @@ from sqeval.provenance import now, provenance
 Json = dict[str, Any]
 
 SCHEMA = 1
-SAME = ("model", "model_args", "limit", "seed", "epochs", "temperature")
+SAME = ("model", "model_args", "limit", "seed", "epochs", "temperature", "self_questions")
 """Settings that change answers by themselves; what `dtype` and `device` come to stands in the identity's details."""
 
-DEFAULTS: Json = {"epochs": 1, "temperature": None}
+DEFAULTS: Json = {"epochs": 1, "temperature": None, "self_questions": 0}
 """What a run had that was begun before there were such settings."""
 
 JUDGE = ("judge", "judge_rounds")

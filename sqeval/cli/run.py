@@ -65,6 +65,14 @@ def command(
         float | None,
         typer.Option(help="Draw answers at this temperature.", min=0, show_default="the protocol's, 0 as a rule"),
     ] = None,
+    self_question: Annotated[
+        int | None,
+        typer.Option(
+            help="Questions that the model asks itself about an image, and answers, before each of the benchmark's.",
+            min=0,
+            show_default="none",
+        ),
+    ] = None,
     batch_tokens: Annotated[
         str | None,
         typer.Option(
@@ -127,6 +135,7 @@ def command(
         "seed": seed,
         "epochs": epochs,
         "temperature": temperature,
+        "self_questions": self_question,
         "batch_tokens": batch_tokens,
         "workers": workers,
         "engine": engine,

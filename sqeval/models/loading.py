@@ -49,12 +49,14 @@ def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
             batch_tokens=config.batch_tokens,
             workers=config.workers,
             rows=config.engine == "rows",
+            self_questions=config.self_questions,
             args=dict(config.model_args),
             base=config.base,
             vision_tower=config.vision_tower,
             note=(progress or Silent()).note,
         )
-    for flag, value in (("--base", config.base), ("--vision-tower", config.vision_tower)):
+    flags = (("--base", config.base), ("--vision-tower", config.vision_tower))
+    for flag, value in (*flags, ("--self-question", config.self_questions or None)):
         if value is not None:
             raise UserError(f"{flag}: model {kind} has no use for it; leave out {flag} {value}")
     _refuse_args(kind, config.model_args)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from sqeval.data.mini.cache import cache_home
 from sqeval.errors import UserError
 from sqeval.model import Completion, Group, Identity, Request, Work
+from sqeval.questions.asking import AskedAbout, How
+from sqeval.questions.files import Asked
 
 if TYPE_CHECKING:
     from sqeval.data.images import ImageRef
-    from sqeval.questions.asking import AskedAbout, How
     from sqllava.asking import Asker
     from sqllava.asking import How as AskHow
     from sqllava.engine import Engine
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ARGS = ("template", "image_aspect_ratio")
 """What ``--model-args`` may set: the conversation template, and how images become square ("pad" or "crop")."""
+GROUPS_AT_ONCE = 256
+"""Images about which a model asks itself before they are answered."""
 MOST_WORKERS = 8
 """More processes than this open images faster than one GPU looks at them."""
 
@@ -37,16 +40,31 @@ class SqLlavaModel:
     engine: Engine
     note: Callable[[str], None] | None = None
     """Is told what the engine warns of; None: nobody but Python's logging."""
+    self_questions: int = 0
+    """Questions that the model asks itself about an image, and answers, before it is asked anything."""
 
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         """Answer every request of `groups` once, in the order in which the engine finishes them."""
+        if not self.self_questions:
+            yield from self._generate(groups, {})
+            return
+        for start in range(0, len(groups), GROUPS_AT_ONCE):
+            batch = groups[start : start + GROUPS_AT_ONCE]
+            images = [group.image for group in batch if group.image is not None]
+            how = How(n=self.self_questions, answer=True)
+            said = {asked.key: asked.questions for asked in self.ask(images, how)}
+            yield from self._generate(batch, said)
+
+    def _generate(self, groups: Sequence[Group], said: Mapping[str, Sequence[Asked]]) -> Iterator[Completion]:
+        """`said` is what the model asked itself about an image, by key, and comes before the question."""
         from sqllava.engine import Group as EngineGroup
 
         asked: list[EngineGroup] = []
         for group in groups:
             requests = []
+            before = () if group.image is None else said.get(group.image.key, ())
             for request in group.requests:
-                found = self._request(request, group.image is not None)
+                found = self._request(request, group.image is not None, before)
                 if isinstance(found, Completion):
                     yield found
                 else:
@@ -73,9 +91,6 @@ class SqLlavaModel:
 
     def ask(self, images: Sequence[ImageRef], how: How) -> Iterator[AskedAbout]:
         """Ask about each image, in order, by the virtual user's turn."""
-        from sqeval.questions.asking import AskedAbout
-        from sqeval.questions.files import Asked
-
         wanted = self._how(how)
         for said in self._asker.ask({image.key: image.open for image in images}, wanted):
             questions = tuple(
@@ -126,14 +141,18 @@ class SqLlavaModel:
             notes=tuple(stats.notes),
         )
 
-    def _request(self, request: Request, image: bool) -> EngineRequest | Completion:
-        """The request in the engine's words, or why it cannot be asked."""
+    def _request(self, request: Request, image: bool, before: Sequence[Asked] = ()) -> EngineRequest | Completion:
+        """The request in the engine's words, or why it cannot be asked. Pairs of question and answer stand `before` it
+        as ordinary turns, as in the release."""
+        from sqllava.conversation import Turn
         from sqllava.engine import Request as EngineRequest
         from sqllava.errors import TemplateError
         from sqllava.inference.sampling import Sampling
 
         try:
-            prompt = self.engine.prompt(request.prompt, image=image)
+            pairs = [turn for q in before for turn in (Turn("user", q.text), Turn("assistant", q.answer or ""))]
+            seen = image and self.engine.sees_images
+            prompt = self.engine.template.prompt([*pairs, Turn("user", request.prompt)], image=seen)
         except TemplateError as error:
             return Completion(request.task, request.id, "", "error", error=str(error))
         settings = request.settings
@@ -155,6 +174,7 @@ def load_sqllava(
     args: dict[str, str],
     workers: int | None = None,
     rows: bool = False,
+    self_questions: int = 0,
     base: str | None = None,
     vision_tower: str | None = None,
     note: Callable[[str], None] = lambda line: None,
@@ -163,6 +183,7 @@ def load_sqllava(
 
     batch_tokens, workers: None: what suits the device.
     rows: ask each question alone, though the model could share what they begin with.
+    self_questions: what the model asks itself about an image, and answers, before it is asked anything.
     base, vision_tower: what a release needs and does not hold; `base` for an adapter: instead of its own.
     note: shows the user a line.
 
@@ -200,11 +221,13 @@ def load_sqllava(
         "template": engine.template.name,
         "image_aspect_ratio": mode if engine.sees_images else None,
     }
+    if self_questions:
+        details["self_questions"] = str(self_questions)
     who = Identity(
         name=Path(ckpt).name, kind="sqllava", checkpoint=ckpt, checkpoint_hash=content,
         sees_images=engine.sees_images, details=details, origin=ready.origin,
     )  # fmt: skip
-    return SqLlavaModel(who, engine, note)
+    return SqLlavaModel(who, engine, note, self_questions)
 
 
 def usual_workers(device: str) -> int:
