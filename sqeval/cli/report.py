@@ -37,21 +37,18 @@ def command(
     from sqeval.report.text import plain
     from sqeval.runs import is_run, load_run
 
-    compared, runs, left_out = None, [], ()
-    if baseline is None and len(paths) == 1 and is_run(paths[0]):
-        runs = [load_run(paths[0])]
-    else:
-        found = match(paths, baseline)
-        compared, runs, left_out = found.baseline, list(found.candidates), found.notes
+    single = baseline is None and len(paths) == 1 and is_run(paths[0])
+    found = None if single else match(paths, baseline)
     written = write_report(
-        runs,
+        found.candidates if found else [load_run(paths[0])],
         out,
-        baseline=compared,
+        baseline=found.baseline if found else None,
         data=data,
         embed_mb=embed_mb,
         rules=Rules(alpha=alpha, margin=margin),
         progress=progress_for_stderr(),
     )
+    left_out = found.notes if found else ()
     for note in (*(f"left out: {plain(note)}" for note in left_out), *written.notes):
         print(note, file=sys.stderr)
     print(f"{written.path} ({written.size / 1e6:,.1f} MB)")

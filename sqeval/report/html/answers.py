@@ -123,16 +123,22 @@ def _bin(place: int, here: Sequence[_Length | None], every: Sequence[list[_Lengt
     totals = [sum(entry[0] for entry in bins) if bins else 0 for bins in every]
     shares = [entry[0] / total if entry and total else None for entry, total in zip(here, totals, strict=True)]
     texts = [
-        NONE if entry is None or entry[1] is None else f"{percent(entry[1])}{f' ±{half_width(entry[2])}' if entry[2] else ''}"
+        NONE
+        if entry is None or entry[1] is None
+        else f"{percent(entry[1])}{f' ±{half_width(entry[2])}' if entry[2] else ''}"
         for entry in here
     ]
     counts = [count(entry[0]) if entry else NONE for entry in here]
     return Bin(
         words=name,
         counts=counts,
-        shares=charts.bars([(share, None) for share in shares], charts.Scale(0.0, 1.0), f"{name} words: {', '.join(counts)}"),
+        shares=charts.bars(
+            [(share, None) for share in shares], charts.Scale(0.0, 1.0), f"{name} words: {', '.join(counts)}"
+        ),
         scores=texts,
-        chart=charts.bars([entry[1:] if entry else (None, None) for entry in here], scale, f"{name} words: {', '.join(texts)}"),
+        chart=charts.bars(
+            [entry[1:] if entry else (None, None) for entry in here], scale, f"{name} words: {', '.join(texts)}"
+        ),
     )
 
 

@@ -31,7 +31,7 @@ class CellRow:
     link: str
     difference: str = ""
     interval: str = ""
-    change: Markup = Markup("")
+    change: Markup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,9 @@ def _breakdown(task: TaskSamples, differences: dict[str, Difference]) -> TaskBre
     groups = []
     for tag in dict.fromkeys(split(cell)[0] for cell in cells):
         rows = [
-            _row(task, f"{whole}/{cell}", split(cell)[1], scale, cell_link(task, cell), differences.get(cell), about_zero)
+            _row(
+                task, f"{whole}/{cell}", split(cell)[1], scale, cell_link(task, cell), differences.get(cell), about_zero
+            )
             for cell in cells
             if split(cell)[0] == tag
         ]
@@ -131,7 +133,9 @@ def _row(
 ) -> CellRow:
     values = [bounds(run, metric) if run else (None, None) for run in task.runs]
     sizes = [run.result["metrics"].get(metric, {}).get("n") for run in task.runs if run]
-    texts = [f"{percent(known(value))} ±{half_width(ends)}" if ends else percent(known(value)) for value, ends in values]
+    texts = [
+        f"{percent(known(value))} ±{half_width(ends)}" if ends else percent(known(value)) for value, ends in values
+    ]
     chart = charts.bars(values, scale, plain(f"{name}: {', '.join(texts)}"))
     shown = CellRow(plain(name), count(max(filter(None, sizes), default=0)), texts, chart, link)
     if found is None or about_zero is None:

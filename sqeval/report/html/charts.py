@@ -69,7 +69,9 @@ def points(values: Sequence[tuple[float | None, Interval]], scale: Scale, label:
         middle = place * (BAR + GAP) + (BAR + GAP) / 2
         if value is not None:
             parts.append(_span(f"interval run{place}", interval, scale, middle))
-            parts.append(Markup('<circle class="dot run{}" cx="{}" cy="{}" r="4"/>').format(place, scale.at(value), middle))
+            parts.append(
+                Markup('<circle class="dot run{}" cx="{}" cy="{}" r="4"/>').format(place, scale.at(value), middle)
+            )
     return _svg(parts, len(values) * (BAR + GAP), label)
 
 
@@ -81,7 +83,13 @@ def difference(value: float | None, interval: Interval, scale: Scale, label: str
     height = BAR + GAP
     parts = [_line("zero", scale.at(0.0), 0, height)]
     if value is not None:
-        kind = "unclear" if interval is None or interval[0] <= 0 <= interval[1] else "gain" if value * better > 0 else "loss"
+        kind = (
+            "unclear"
+            if interval is None or interval[0] <= 0 <= interval[1]
+            else "gain"
+            if value * better > 0
+            else "loss"
+        )
         parts.append(_span(f"interval {kind}", interval, scale, height / 2))
         parts.append(Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"/>').format(kind, scale.at(value), height / 2))
     return _svg(parts, height, label)
@@ -89,7 +97,9 @@ def difference(value: float | None, interval: Interval, scale: Scale, label: str
 
 def histogram(shares: Sequence[float | None], label: str) -> Markup:
     """One bar a run as long as its share, 0..1."""
-    return bars([(share, None) for share in shares], Scale(0.0, max([1e-9, *(share or 0.0 for share in shares)])), label)
+    return bars(
+        [(share, None) for share in shares], Scale(0.0, max([1e-9, *(share or 0.0 for share in shares)])), label
+    )
 
 
 def _svg(parts: Sequence[Markup], height: float, label: str) -> Markup:
@@ -121,4 +131,6 @@ def _round_up(value: float) -> float:
     if not value > 0 or not math.isfinite(value):
         return 0.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * (1 - 1e-9))
+    return next(
+        step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * (1 - 1e-9)
+    )

@@ -64,7 +64,7 @@ def gather(name: str, runs: Sequence[Run], source: Source) -> TaskSamples:
     for task in known:
         for record in task.records:
             firsts.setdefault(record.id, record)
-    found = source.find(name, known, firsts.values())
+    found = source.find(name, known, list(firsts.values()))
     records = [_completed(record, found) for record in firsts.values()]
     by_run = [{record.id: record for record in task.records} if task else {} for task in tasks]
     scored = [sample_scores(task) if task else None for task in tasks]

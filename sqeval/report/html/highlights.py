@@ -137,7 +137,11 @@ def _weak(task: TaskSamples, images: Mapping[str, int]) -> Card:
     records, scores = task.by_run[task.runs.index(run)], task.scores[task.runs.index(run)]
     wrong = [r for r in task.records if r.id in scores and scores[r.id] <= 0 and not records[r.id].errored]
     sayings = Counter(("", _said(records[record.id])) for record in wrong)
-    headline = f"{count(len(wrong))} of {count(len(records))} samples scored nothing" if scores else "no score of single samples"
+    headline = (
+        f"{count(len(wrong))} of {count(len(records))} samples scored nothing"
+        if scores
+        else "no score of single samples"
+    )
     pictures = [
         _picture(task, record, images, _wanted(record), _said(records[record.id]), show="wrong")
         for record in _varied(wrong)

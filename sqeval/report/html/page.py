@@ -22,7 +22,7 @@ from sqeval.errors import UserError
 from sqeval.progress import Progress, Silent
 from sqeval.report.html import answers, breakdown, highlights, provenance, summary, thumbnails
 from sqeval.report.html.data import TaskSamples, columns, gather, state_of
-from sqeval.report.html.sources import Source, open_source
+from sqeval.report.html.sources import open_source
 from sqeval.report.numbers import count
 from sqeval.report.text import plain
 from sqeval.runs import Run
@@ -95,7 +95,7 @@ def _by_interest(tasks: Sequence[TaskSamples]) -> dict[str, ImageRef]:
     ranked: dict[str, int] = {}
     for task in tasks:
         for record in task.records:
-            if record.image in task.images:
+            if record.image is not None and record.image in task.images:
                 rank = _interest(task, record.id)
                 ranked[record.image] = min(rank, ranked.get(record.image, rank))
     known = {key: image for task in tasks for key, image in task.images.items()}
@@ -123,7 +123,7 @@ def _image_notes(made: thumbnails.Thumbnails, folder: Path) -> list[str]:
 
 def _samples(runs: Sequence[Run], tasks: Sequence[TaskSamples], numbers: Mapping[str, int], compared: bool) -> Any:
     return {
-        "runs": [{"name": plain(run.name), "stored": run.is_baseline} for run in runs],
+        "runs": [{"name": name} for name in labels(runs)],
         "compared": compared,
         "tasks": [columns(task, numbers) for task in tasks],
     }
@@ -143,11 +143,13 @@ def _view(
     cards = highlights.changes(tasks, two, numbers) if two else []
     if len(runs) == 1:
         cards = highlights.weaknesses(tasks, numbers)
-    compared = any(comparisons)
+    compared, names = any(comparisons), labels(runs)
     return {
         "version": __version__,
-        "runs": [_run(run, place, compared) for place, run in enumerate(runs)],
-        "title": _title(runs, compared),
+        "runs": [
+            _run(run, name, compared and not place) for place, (run, name) in enumerate(zip(runs, names, strict=True))
+        ],
+        "title": _title(names, compared),
         "compared": compared,
         "two": two is not None,
         "rows": rows,
@@ -166,14 +168,24 @@ def _view(
     }
 
 
-def _title(runs: Sequence[Run], compared: bool) -> str:
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Names of the runs; where two are the same, with the folder that tells them apart."""
     names = [plain(run.name) for run in runs]
-    if compared and len(runs) == 2:
+    return [
+        name if names.count(name) == 1 else f"{name} ({plain(run.path.resolve().parent.name)})"
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def _title(names: Sequence[str], compared: bool) -> str:
+    if compared and len(names) == 2:
         return f"{names[1]} against {names[0]}"
+    if compared:
+        return f"{len(names) - 1} runs against {names[0]}"
     return ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} others"
 
 
-def _run(run: Run, place: int, compared: bool) -> dict[str, str]:
+def _run(run: Run, name: str, baseline: bool) -> dict[str, str]:
     """One run in a line: who answered, about what, when."""
     identity = run.identity
     about = [f"data {run.data}", *([f"--limit {run.limit}"] if run.limit is not None else []), run.started[:10]]
@@ -181,8 +193,8 @@ def _run(run: Run, place: int, compared: bool) -> dict[str, str]:
         about.insert(0, f"checkpoint {str(identity['checkpoint_hash'])[:12]}")
     about += ["stored baseline: answers without responses"] if run.is_baseline else []
     about += [] if run.sees_images else ["never sees the image"]
-    role = ("baseline" if place == 0 else "run") if compared else "run"
-    return {"name": plain(run.name), "role": role, "about": plain(" · ".join(filter(None, about)))}
+    role = "baseline" if baseline else "run"
+    return {"name": name, "role": role, "about": plain(" · ".join(filter(None, about)))}
 
 
 def _render(view: Mapping[str, Any], samples: Markup, images: Markup) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,13 +24,13 @@ class Source:
     root: DataRoot | None
     notes: list[str] = field(default_factory=list)
 
-    def find(self, name: str, runs: Sequence[TaskRun], records: Iterable[Record]) -> Found:
+    def find(self, name: str, runs: Sequence[TaskRun], records: Sequence[Record]) -> Found:
         """Images of one task's records; and questions, where the records are stored without."""
         if self.root is None:
             return Found()
         keys = dict.fromkeys(record.image for record in records if record.image is not None)
         files = {key: image for key in keys if (image := _file(self.root, key)) is not None}
-        if len(files) == len(keys) and any(is_full(run) for run in runs):
+        if len(files) == len(keys) and all(record.prompt or record.question for record in records):
             return Found(files)
         try:
             task, samples = self._samples(name, runs)

@@ -75,10 +75,10 @@ function drawRow(place) {
   const row = shown[place];
   const { task, i } = row;
   const answers = element("span", "answers");
-  task.runs.forEach((_, run) => {
-    if (run) answers.append(element("span", "arrow", "→"));
+  for (const run of FLIPS && focusRun() ? [0, focusRun()] : [focusRun()]) {
+    if (answers.childElementCount) answers.append(element("span", "arrow", "→"));
     answers.append(mark(row, run), element("span", "answer", shortAnswer(row, run)));
-  });
+  }
   const id = element("span", "where", `${task.name} `, visible(task.ids[i]));
   const question = element("span", "question", visible(task.questions[i].slice(0, 200) || task.ids[i]));
   const text = element("span", "texts", id, question, answers);
