@@ -26,12 +26,12 @@ KINDS = ("what color is the", "how many", "is the")
 class Saying:
     """A model that answers the question of an id with what `said` tells: text, or None for an error."""
 
-    said: Callable[[int], str | None]
+    said: Callable[[str], str | None]
     identity: Identity
 
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for request in (request for group in groups for request in group.requests):
-            text = self.said(int(request.id))
+            text = self.said(request.id)
             if text is None:
                 yield Completion(request.task, request.id, "", "error", error="the image is broken")
             else:
@@ -67,7 +67,7 @@ def vqav2_root(root: Path, images: int, each: int, questions: Mapping[int, str] 
 
 def answered(folder: Path, root: Path, said: Callable[[int], str | None], tasks: str = "vqav2") -> Run:
     """The run in `folder`, of a model that says so."""
-    model = Saying(said, Identity(folder.name, "saying", checkpoint_hash=folder.name))
+    model = Saying(lambda key: said(int(key)), Identity(folder.name, "saying", checkpoint_hash=folder.name))
     given = {"tasks": tasks, "model": "majority", "data": str(root), "out": str(folder.parent), "name": folder.name}
     evaluate(resolve({**given, "max_errors": 10**6}), model=model)
     return load_run(folder)
