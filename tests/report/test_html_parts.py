@@ -144,7 +144,8 @@ def test_judged_tasks_with_the_judge_s_replies(tmp_path: Path, monkeypatch: pyte
     assert mmvet["judged"] == {i: ["0.5", "0.5"] for i in range(3)}
     assert mmvet["scores"] == [0.5, 0.5, 0.5, 0.0]
     assert mmvet["states"][3] & ERRORED
-    assert wild["metric"] is None  # a ratio of sums is not the mean of ratios
+    assert wild["metric"] == "answer"  # in tenths; the relative score is a ratio of sums, not a mean of ratios
+    assert wild["scores"] == [0.8, 0.8, 0.4, 0.8]
     assert wild["judged"][0] == ["8 6", "8 6"]
     write_report([run], tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text("utf-8")
