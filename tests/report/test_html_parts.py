@@ -132,7 +132,7 @@ def test_judged_tasks_with_the_judge_s_replies(tmp_path: Path, monkeypatch: pyte
     model = Saying(lambda key: None if key == "v1_3" else "an answer", Identity("m", "saying"))
 
     def verdict(question: dict[str, Any], _: int) -> str:
-        pair = "8 4" if "Why?" in str(question) else "8 6"
+        pair = "4 2" if "Why?" in str(question) else "8 6"
         return pair if "[Assistant 2]" in str(question) else "0.5"
 
     with judging(verdict) as court:
@@ -145,7 +145,7 @@ def test_judged_tasks_with_the_judge_s_replies(tmp_path: Path, monkeypatch: pyte
     assert mmvet["scores"] == [0.5, 0.5, 0.5, 0.0]
     assert mmvet["states"][3] & ERRORED
     assert wild["metric"] == "answer"  # in tenths; the relative score is a ratio of sums, not a mean of ratios
-    assert wild["scores"] == [0.6, 0.6, 0.4, 0.6]
+    assert wild["scores"] == [0.6, 0.6, 0.2, 0.6]
     assert wild["judged"][0] == ["8 6", "8 6"]
     write_report([run], tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text("utf-8")
