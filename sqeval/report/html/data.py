@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqeval.data.images import ImageRef
+from sqeval.epochs import MARK
 from sqeval.records import Record
 from sqeval.report.html.scores import sample_scores, shown_scores
 from sqeval.report.html.sources import Found, Source, is_full
@@ -122,7 +123,7 @@ def _short(value: Any) -> str:
 
 def _completed(record: Record, found: Found) -> Record:
     """With question, prompt and image of the data, where the record was stored without them."""
-    sample = found.samples.get(record.id)
+    sample = found.samples.get(record.id.partition(MARK)[0])
     if sample is None or record.prompt or record.question:
         return record
     prompt = found.prompt(sample) if found.prompt else ""
