@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sqeval.changes import Cell
 from sqeval.compare import RunComparison, TaskComparison
 from sqeval.records import Record
 from sqeval.report.html import charts, links
@@ -20,6 +19,7 @@ from sqeval.report.html.summary import bounds, known
 from sqeval.report.numbers import count, percent, signed, signed_interval
 from sqeval.report.text import plain
 from sqeval.runs import TaskRun
+from sqeval.stats.differences import Difference
 from sqeval.stats.gate import Verdict
 
 CARDS, PARTS, SAYINGS, PICTURES = 8, 3, 4, 4
@@ -98,14 +98,8 @@ def _changed(task: TaskSamples, found: TaskComparison, images: Mapping[str, int]
         difference = found.difference
         headline = f"{signed(known(difference.value))} ({signed_interval(difference.low, difference.high)}); {headline}"
     lost = _lost(found)
-    scale = charts.scale_of_differences(end for cell in lost for end in (cell.difference.low, cell.difference.high))
-    parts = []
-    for cell in lost:
-        d = cell.difference
-        ends = (d.low, d.high) if d.low is not None and d.high is not None else None
-        detail = f"{signed_interval(d.low, d.high)}, n {count(d.n)}"
-        chart = charts.difference(d.value, ends, scale, plain(f"{cell.name}: {signed(d.value)} ({detail})"))
-        parts.append(Part(plain(cell.name), signed(d.value), detail, chart, cell_link(task, cell.name)))
+    scale = charts.scale_of_differences(end for _, d in lost for end in (d.low, d.high))
+    parts = [_lost_part(task, name, d, scale) for name, d in lost]
     before, after = task.by_run
     sayings = Counter((_said(before.get(r.id)), _said(after.get(r.id))) for r in worse)
     pictures = [
@@ -124,12 +118,26 @@ def _changed(task: TaskSamples, found: TaskComparison, images: Mapping[str, int]
     )
 
 
-def _lost(found: TaskComparison) -> list[Cell]:
+def _lost_part(task: TaskSamples, name: str, found: Difference, scale: charts.Scale) -> Part:
+    ends = (found.low, found.high) if found.low is not None and found.high is not None else None
+    detail = f"{signed_interval(found.low, found.high)}, n {count(found.n)}"
+    better = 1 if found.higher_is_better else -1
+    label = plain(f"{name}: {signed(found.value)} ({detail})")
+    chart = charts.difference(found.value, ends, scale, label, better=better)
+    return Part(plain(name), signed(found.value), detail, chart, cell_link(task, name))
+
+
+def _lost(found: TaskComparison) -> list[tuple[str, Difference]]:
     """The cells that lost most; one that is the whole task, or the same as a cell before it, says nothing new."""
     whole = found.difference.n if found.difference else None
-    distinct = {(cell.difference.value, cell.difference.n): cell for cell in reversed(found.cells)}
-    sides = [cell for cell in found.cells if cell in distinct.values() and FEW <= cell.difference.n != whole]
-    return [cell for cell in sides if cell.difference.value < 0][:PARTS]
+    seen: dict[tuple[float, int], tuple[str, Difference]] = {}
+    for cell in found.cells:
+        seen.setdefault((cell.difference.value, cell.difference.n), (cell.name, cell.difference))
+    return [(name, d) for name, d in seen.values() if _loses(d) and FEW <= d.n != whole][:PARTS]
+
+
+def _loses(found: Difference) -> bool:
+    return found.value * (1 if found.higher_is_better else -1) < 0
 
 
 def _weak(task: TaskSamples, images: Mapping[str, int]) -> Card:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sqeval.compare import RunComparison, TaskComparison
-from sqeval.report.comparison import row as compared_cells
 from sqeval.report.html import charts, links
 from sqeval.report.html.data import TaskSamples
 from sqeval.report.numbers import NONE, count, half_width, interval, percent, pvalue, signed, signed_interval
@@ -184,7 +183,7 @@ def _change(task: TaskSamples, place: int, found: TaskComparison, small: charts.
         scale = small if fits else charts.scale_of_differences([value, *(ends or ())])
         edge = "" if fits else f"±{percent(scale.high).removesuffix('.0')}"
         better_is = 1 if difference.higher_is_better else -1
-        label = plain(f"{task.name}: {' '.join(compared_cells(found)[3:4])}")
+        label = plain(f"{task.name}: {signed(value)} ({signed_interval(difference.low, difference.high)})")
         chart = charts.difference(value, ends, scale, label, better=better_is)
     return Change(
         verdict=found.verdict,
