@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import html_runs
@@ -266,3 +267,11 @@ def test_names_for_those_who_do_not_see(tab: Watched, address: str) -> None:
     assert page.locator(f"#{active}").get_attribute("aria-selected") == "true"
     assert page.locator("svg.chart:not([aria-label])").count() == 0
     assert page.locator("img:not([alt])").count() == 0
+
+
+def test_thumbnails_beside_the_page_are_shown(tab: Watched, runs: tuple[Run, Run], tmp_path: Path) -> None:
+    write_report([runs[0]], tmp_path / "a report.html", embed_mb=0)
+    page = tab.open(f"{(tmp_path / 'a report.html').as_uri()}#view=samples")
+    image = page.locator(".detail figure img")
+    assert image.evaluate("image => image.src").startswith("file:")
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 40
