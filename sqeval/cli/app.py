@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from sqeval import __version__
 from sqeval.errors import SqevalError
 
-COMMANDS = ("run", "score", "compare", "leaderboard", "baseline", "tasks", "data", "doctor", "demo")
+COMMANDS = ("run", "score", "compare", "report", "leaderboard", "baseline", "tasks", "data", "doctor", "demo")
 """In the order of the help page."""
 
 INTERRUPTED = 130
