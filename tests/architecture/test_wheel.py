@@ -56,6 +56,10 @@ def test_holds_the_packages_and_their_data_and_nothing_else(wheel: Path) -> None
     assert any(name.endswith("licenses/LICENSE") for name in names)
     for data in ("sqllava/recipes/mini.yaml", "sqllava/pretrained/mini/model.safetensors", "sqeval/published.csv"):
         assert data in names
+    source = REPOSITORY / "sqeval" / "report" / "html" / "templates"
+    templates = {f"sqeval/report/html/templates/{path.name}" for path in source.iterdir()}
+    assert templates
+    assert templates <= set(names)
 
 
 def test_runs_from_another_folder(python: Path, tmp_path: Path) -> None:
@@ -85,3 +89,5 @@ def test_evaluates_the_packaged_checkpoint_from_another_folder(python: Path, tmp
     run(python, tmp_path, "sqeval", "run", "--tasks", "pope", "--ckpt", "mini", "--data", "mini", "--limit", "20",
         "--name", "wheel")  # fmt: skip
     assert (tmp_path / "results" / "wheel" / "pope" / "metrics.json").is_file()
+    run(python, tmp_path, "sqeval", "report", "results/wheel")
+    assert (tmp_path / "report.html").is_file()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sqeval.cli.questions import answer, compare, explain, importing, meta, rate, score, validate
+from sqeval.cli.questions import answer, compare, explain, importing, meta, rate, report, score, validate
 
 app = typer.Typer(
     help="Judge the questions that a model asks about images.", no_args_is_help=True, add_completion=False
@@ -15,5 +15,6 @@ app.command("score")(score.command)
 app.command("compare")(compare.command)
 app.add_typer(rate.app, name="rate")
 app.command("meta")(meta.command)
+app.command("report")(report.command)
 app.command("validate")(validate.command)
 app.command("explain")(explain.command)
