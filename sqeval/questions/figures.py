@@ -88,7 +88,7 @@ def frontier(points: Sequence[tuple[str, float, float]], across: str, up: str, h
     parts = [
         Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(left, bottom, WIDTH - 10, bottom),
         Markup('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(left, 8, left, bottom),
-        Markup('<text class="label" x="{}" y="{}">{}</text>').format(left, height - 4, across),
+        Markup('<text class="label" x="{}" y="{}">{}</text>').format(left + 60, height - 4, across),
         Markup('<text class="label" x="{}" y="{}">{}</text>').format(left + 6, 16, up),
     ]
     for low, high, at in ((x_low, x_high, True), (y_low, y_high, False)):
