@@ -7,7 +7,7 @@ cheap metrics are held against this, and an oracle answers for group A.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
@@ -49,10 +49,13 @@ class Truth:
 class MiniWorld:
     """The scenes behind the suite's COCO pictures, by file name."""
 
-    def __init__(self, images: int | None = None) -> None:
-        """images: only the first so many."""
+    def __init__(self, images: int | None = None, names: Collection[str] | None = None) -> None:
+        """images: only the first so many; names: only these."""
         scenes = evaluation_splits().coco[:images]
-        self.scenes: Mapping[str, Scene] = {coco_name(i): scene for i, scene in enumerate(scenes, FIRST_IMAGE)}
+        known = {coco_name(i): scene for i, scene in enumerate(scenes, FIRST_IMAGE)}
+        self.scenes: Mapping[str, Scene] = {
+            name: scene for name, scene in known.items() if names is None or name in names
+        }
 
     @cached_property
     def questions(self) -> Mapping[str, Mapping[str, Question]]:

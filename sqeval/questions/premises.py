@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 
 from sqeval.questions.files import Context
-from sqeval.questions.words import singular, tokens
+from sqeval.questions.words import FUNCTION_WORDS, singular, tokens
 
 _EXISTENCE = re.compile(
     r"^(?:is|are|was|were) there\b|^(?:do|does|can|could) (?:you|we|one) see\b|^(?:is|are) any\b", re.I
@@ -21,6 +21,8 @@ _EXISTENCE = re.compile(
 _YES_NO = re.compile(r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|might|may)\b", re.I)
 _HYPOTHETICAL = re.compile(r"\b(?:might|could|would|may|if)\b", re.I)
 _INDEFINITE = frozenset({"any", "another", "a", "an"})
+_COLOUR = "orange"
+_BEFORE_NOUNS = frozenset({"the", "an", "this", "that", "one", "of", "each", "every", "his", "her", "their"})
 _REACH = 2
 """An indefinite article stands at most so many words before its noun."""
 
@@ -63,6 +65,9 @@ class Lexicon:
                 at += 1
                 continue
             length = len(name.split())
+            if name == _COLOUR and _is_colour(words, at):
+                at += 1
+                continue
             before = words[max(0, at - _REACH) : at]
             exempt = exempt_all or (unsure and not _INDEFINITE.isdisjoint(before))
             found.append(Mention(self._categories[name], " ".join(words[at : at + length]), not exempt))
@@ -83,6 +88,13 @@ class Lexicon:
                 if name in self._categories:
                     return name
         return None
+
+
+def _is_colour(words: tuple[str, ...], at: int) -> bool:
+    """Whether ``orange`` is one: before a noun, or without an article (``the orange cup``, ``Is it orange?``)."""
+    following = words[at + 1] if at + 1 < len(words) else None
+    noun_follows = following is not None and following not in FUNCTION_WORDS
+    return words[at] == _COLOUR and (noun_follows or not at or words[at - 1] not in _BEFORE_NOUNS)
 
 
 def false_premises(question: str, context: Context, lexicon: Lexicon) -> list[Mention] | None:

@@ -78,6 +78,11 @@ def test_captions_find_their_question() -> None:
         ("How many puppies are on the couch?", ["dog", "couch"]),
         ("What is the woman's bag made of?", ["person"]),
         ("Where are the knives?", ["knife"]),
+        ("Is the cup orange?", ["cup"]),
+        ("How many cases are orange?", []),
+        ("Where is the orange cup?", ["cup"]),
+        ("What is next to the orange?", ["orange"]),
+        ("How many oranges are there?", ["orange"]),
     ],
 )
 def test_what_a_question_takes_for_granted(question: str, presupposed: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
@@ -64,7 +64,10 @@ def command(
     if answerer == "oracle":
         from sqeval.questions.mini_truth import MiniWorld, Oracle
 
-        who = Oracle(MiniWorld())
+        world = MiniWorld(names={PurePath(image.image_id).name for image in images})
+        if not world.scenes:
+            raise UserError("--answerer oracle knows the COCO pictures of the mini suite, and none of these images")
+        who = Oracle(world)
     else:
         flags = {"ckpt": answerer, "model": model, "device": device, "dtype": dtype, "seed": seed}
         who = load_model(resolve({**flags, "tasks": "answer", "data": "-"}))
