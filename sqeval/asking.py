@@ -10,16 +10,20 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 
 from sqeval import runner
+from sqeval.data.collection import paused
 from sqeval.errors import IncompleteError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench
 from sqeval.model import Completion, Fitted, Model
+from sqeval.models.replay import Replay
 from sqeval.planner import groups
 from sqeval.progress import Bar, Progress
 from sqeval.rundir import RunFolder, TaskFolder
 from sqeval.runner import Plan, Result
 from sqeval.throughput import Meter
 
+_STEP = 1_000
+"""Answers that are scored between two movements of the bar."""
 Results = Generator[Result, None, None]
 
 
@@ -48,6 +52,8 @@ def ask(
             tasks[plan.name] = OpenTask(plan, folder.task(plan.name), bars[plan.name], by)
             stack.callback(tasks[plan.name].close)
         for task in tasks.values():
+            if isinstance(model, Replay):
+                task.replay(model)
             if not task.waiting and not task.judged:
                 yield task.finish()
         asked = groups((task.plan.load.task, task.waiting.values()) for task in tasks.values())
@@ -96,7 +102,19 @@ class OpenTask:
         record = runner.record(self.plan.load.task, question, answer)
         self._records[answer.id] = record
         self._appender.append(record)
-        self._bar.advance(record.errored)
+        self._bar.advance(1, record.errored)
+
+    @paused()
+    def replay(self, model: Replay) -> None:
+        """Score answers that exist already. They are written together at the end: nothing would be lost."""
+        task, failed = self.plan.load.task, 0
+        for number, (key, question) in enumerate(self.waiting.items(), 1):
+            record = self._records[key] = runner.record(task, question, model.answer(task.name, key))
+            failed += record.errored
+            if number % _STEP == 0 or number == len(self.waiting):
+                self._bar.advance((number - 1) % _STEP + 1, failed)
+                failed = 0
+        self.waiting.clear()
 
     def finish(self) -> Result:
         """Metrics of all answers."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sqeval.data.images import ImageRef
     from sqeval.task import Sample, Task
 
-FinishReason = Literal["stop", "length", "error"]
+FinishReason = Literal["stop", "length", "error", "missing"]
+"""``missing``: a file of predictions has none for this question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,16 +47,17 @@ def select(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Samp
     return [sample for sample in samples if sample.cluster in chosen]
 
 
-def questions(task: Task, samples: Iterable[Sample], who: Identity) -> list[Question]:
-    """The samples as `task` asks them and `who` answers them."""
+def questions(task: Task, samples: Iterable[Sample], who: Identity, *, sizes: bool = True) -> list[Question]:
+    """The samples as `task` asks them and `who` answers them. Without `sizes` image files are not looked at: they need
+    not exist where the answers do."""
     how = digest([who.kind, who.checkpoint_hash or who.checkpoint, who.details], _settings(task))
-    sizes: dict[str, int | None] = {}
+    known: dict[str, int | None] = {}
     asked = []
     for sample in samples:
         image = sample.image
-        if image is not None and image.key not in sizes:
-            sizes[image.key] = _bytes(image)
-        seen = None if image is None else [image.key, sizes[image.key]]
+        if image is not None and image.key not in known:
+            known[image.key] = _bytes(image) if sizes else None
+        seen = None if image is None else [image.key, known[image.key]]
         prompt = task.prompt(sample)
         asked.append(Question(sample, prompt, digest(how, sample.id, seen, prompt)))
     return asked

@@ -46,6 +46,11 @@ class Record:
         return self.failure is not None
 
     @property
+    def missing(self) -> bool:
+        """Whether the file of predictions had none for this sample; such a record is errored as well."""
+        return self.finish_reason == "missing"
+
+    @property
     def unparsed(self) -> bool:
         return not self.errored and self.parsed is None
 

@@ -13,7 +13,7 @@ from sqeval.errors import DataError, UserError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench, judge_all
 from sqeval.model import Completion, Model, Verbatim
-from sqeval.models.replay import completion
+from sqeval.models.replay import Replay, completion
 from sqeval.planner import Question, prompts_hash, questions, select
 from sqeval.records import Record
 from sqeval.rundir import TaskFolder
@@ -101,7 +101,7 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
     A task with judgements that could not be read is not finished if there is a judge to ask again.
     """
     task, who = load.task, model.identity
-    asked = questions(task, load.asked, who)
+    asked = questions(task, load.asked, who, sizes=not isinstance(model, Replay))
     records, _ = folder.records()
     hashes = {question.sample.id: question.hash for question in asked}
     kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
@@ -136,7 +136,7 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         reference=sample.reference,
         scores=dict(score.values),
         tags=dict(sample.tags),
-        finish_reason=answer.finish_reason if answer.error is None else "error",
+        finish_reason=answer.finish_reason if answer.error is None or answer.finish_reason == "missing" else "error",
         error=None if answer.error is None else _storable(answer.error) or "unknown error",
         request_hash=question.hash,
         verbatim=verbatim,
@@ -182,11 +182,15 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench 
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
     """How many answers there are, and how many of them have something wrong."""
+    failed = [r for r in records if r.errored]
+    missing = sum(r.missing for r in failed)
+    unparsed = sum(r.parsed is None for r in records) - sum(r.parsed is None for r in failed)
     return {
         "n": len(records),
-        "scored": sum(not r.errored and not r.unparsed for r in records),
-        "unparsed": sum(r.unparsed for r in records),
-        "errored": sum(r.errored for r in records),
+        "scored": len(records) - len(failed) - unparsed,
+        "unparsed": unparsed,
+        "errored": len(failed) - missing,
+        "missing": missing,
         "truncated": sum(r.truncated for r in records),
     }
 

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
 from sqeval.errors import DataError
 
+GZIP = b"\x1f\x8b"
+"""How gzipped files begin."""
+_HEAD = 4096
 
-def read_text(path: Path) -> str:
-    """The file as UTF-8 text; a byte order mark is dropped. Raises DataError."""
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content, unpacked if it is gzipped. Raises DataError."""
     try:
         data = path.read_bytes()
+        return gzip.decompress(data) if data.startswith(GZIP) else data
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"begins as a gzipped file and cannot be unpacked: {error}", file=path) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=path) from None
+
+
+def head(path: Path) -> bytes:
+    """The first bytes of what `read_bytes` gives. Raises DataError."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_HEAD)
+        if not start.startswith(GZIP):
+            return start
+        with gzip.open(path) as unpacked:
+            return unpacked.read(_HEAD)
+    except (OSError, EOFError, zlib.error):
+        return read_bytes(path)[:_HEAD]  # which says what is wrong
+
+
+def read_text(path: Path) -> str:
+    """The file as UTF-8 text, unpacked if it is gzipped; a byte order mark is dropped. Raises DataError."""
+    data = read_bytes(path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

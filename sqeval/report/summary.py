@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-PROBLEMS = ("unparsed", "errored", "truncated")
+PROBLEMS = ("unparsed", "errored", "missing", "truncated")
 """Counts of metrics.json that say that something went wrong with an answer."""
 
 
