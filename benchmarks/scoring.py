@@ -28,8 +28,8 @@ from rich.table import Table
 
 IMAGES, QUESTIONS = 40_504, 214_354
 ANNOTATORS = 10
-STARTS = ("what", "what color is the", "what kind of", "is the", "is there a", "are they", "how many", "how", "where is",
-          "who is", "which", "why is the", "does the")  # fmt: skip
+STARTS = ("what", "what color is the", "what kind of", "is the", "is there a", "are they", "how many", "how",
+          "where is", "who is", "which", "why is the", "does the")  # fmt: skip
 TYPES = [f"{start}{end}" for start in STARTS for end in ("", " man", " people", " dog", " room")]
 NOUNS = ("man", "woman", "dog", "cat", "table", "street", "tennis racket", "t-shirt", "skateboard", "bus", "frisbee",
          "pizza", "umbrella", "giraffe", "kite", "surfboard", "laptop", "clock tower", "stop sign", "bear")  # fmt: skip

@@ -107,7 +107,7 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
     kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
-        "prompts": prompts_hash(task, load.samples),
+        "prompts": prompts_hash(task, load.samples, asked),
         "scorer": scorer_hash(task),
         "checkpoint": who.checkpoint_hash,
     }
@@ -120,10 +120,8 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
 def record(task: Task, question: Question, answer: Completion) -> Record:
     """The scored line of samples.jsonl."""
     sample = question.sample
-    verbatim = isinstance(answer.text, Verbatim)
     response = None if answer.error is not None else _storable(answer.text)
-    if response is not None and verbatim:
-        response = Verbatim(response)
+    verbatim = isinstance(response, Verbatim)
     score = task.score(response, sample)
     return Record(
         id=sample.id,
@@ -207,4 +205,7 @@ def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def _storable(text: str) -> str:
     """Text that a UTF-8 file can hold: halves of surrogate pairs become the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii():
+        return text
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Verbatim(whole) if isinstance(text, Verbatim) else whole

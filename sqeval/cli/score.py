@@ -56,6 +56,7 @@ def command(
     """
     from sqeval.cli.run import show
     from sqeval.config import resolve
+    from sqeval.data.collection import paused
     from sqeval.evaluation import evaluate
     from sqeval.progress import progress_for_stderr
     from sqeval.provenance import command_line
@@ -71,9 +72,10 @@ def command(
     source, remembered = _source(predictions, task)
     elsewhere = {"data": os.environ.get("SQEVAL_DATA")}
     resolved = resolve({**elsewhere, **remembered, **settings, "model": "replay", "ckpt": str(source)})
-    outcome = evaluate(
-        resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
-    )
+    with paused():  # what is read is kept to the end
+        outcome = evaluate(
+            resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
+        )
     show(outcome, resolved.max_errors)
 
 

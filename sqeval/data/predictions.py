@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sqeval.data.collection import paused
+from sqeval.data.columns import field
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, read_list, read_object, read_tsv
 from sqeval.data.join import STRICT, Allow, joined, require_single
-from sqeval.data.text import head, read_text, show
+from sqeval.data.text import BOM, head, read_text, show
 from sqeval.errors import DataError
 from sqeval.model import Verbatim
 
@@ -53,7 +54,7 @@ def read_by_id(
     chosen = joined(path, keys, entries, ids, allow)
     if found == OURS:
         return _ours(chosen)
-    texts = texts_of(list(chosen.values()), text_field)
+    texts = field(list(chosen.values()), text_field, str)
     return dict(zip(chosen, map(Verbatim, texts) if found in final else texts, strict=True))
 
 
@@ -90,14 +91,14 @@ def read_by_question(
     return {key: entry.get(fields[2], str) for key, entry in chosen.items()}
 
 
-def read_numbers(path: Path, field: str, ids: Collection[str], allow: Allow = STRICT) -> dict[str, int] | None:
-    """Whole number by sample id from one JSON object whose `field` maps ids to them: ``{"results": {"id": 3}}``.
+def read_numbers(path: Path, name: str, ids: Collection[str], allow: Allow = STRICT) -> dict[str, int] | None:
+    """Whole number by sample id from one JSON object whose `name` maps ids to them: ``{"results": {"id": 3}}``.
 
     Numbers may be written as strings. None if the file is of another format. Raises DataError.
     """
-    if not is_object_with(path, field):
+    if not is_object_with(path, name):
         return None
-    values = read_object(path, unique_keys=not allow.duplicates).entry(field)
+    values = read_object(path, unique_keys=not allow.duplicates).entry(name)
     chosen = joined(path, list(values.value), list(values.value.values()), ids, allow)
     return {key: _number(values, key, value) for key, value in chosen.items()}
 
@@ -111,41 +112,33 @@ def read_records(path: Path) -> list[Entry]:
         from sqeval.data.xlsx import read_xlsx
 
         return read_xlsx(path)
-    start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = start.removeprefix(BOM).lstrip()
     if start.startswith(b"["):
         return read_list(path)
     return read_tsv(path) if b"\t" in start.partition(b"\n")[0] and not start.startswith(b"{") else read_lines(path)
 
 
-def is_object_with(path: Path, *fields: str) -> bool:
-    """Whether the file starts as one JSON object that may have one of `fields`, not as a list or as JSON Lines."""
-    if not path.is_file() or not head(path).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+def is_object_with(path: Path, *names: str) -> bool:
+    """Whether the file starts as one JSON object that may have one of `names`, not as a list or as JSON Lines."""
+    if not path.is_file() or not head(path).removeprefix(BOM).lstrip().startswith(b"{"):
         return False
     text = read_text(path).lstrip()
     try:
         first = json.loads(text.partition("\n")[0])
     except (ValueError, RecursionError):  # an object that goes on after the first line
-        return any(f'"{field}"' in text for field in fields)
-    return isinstance(first, dict) and not first.keys().isdisjoint(fields)
+        return any(f'"{name}"' in text for name in names)
+    return isinstance(first, dict) and not first.keys().isdisjoint(names)
 
 
-def keys_of(entries: Sequence[Entry], field: str) -> list[str]:
+def keys_of(entries: Sequence[Entry], name: str) -> list[str]:
     """The records' ids: strings, or whole numbers, which become strings. Raises DataError about any other."""
-    values = [entry.value.get(field) for entry in entries]
+    values = [entry.value.get(name) for entry in entries]
     kinds = {*map(type, values)}
     if kinds == {int}:
         return [str(value) for value in values]
     if kinds == {str} and all(values):
         return values  # type: ignore[return-value]
-    return [_key(entry, field) for entry in entries]
-
-
-def texts_of(entries: Sequence[Entry], field: str) -> list[str]:
-    """The records' texts. Raises DataError about the first that is no string."""
-    texts = [entry.value.get(field) for entry in entries]
-    if {*map(type, texts)} == {str} and "".join(texts).isascii():
-        return texts
-    return [entry.get(field, str) for entry in entries]
+    return [_key(entry, name) for entry in entries]
 
 
 def _ours(chosen: Mapping[str, Entry]) -> dict[str, str]:
@@ -169,13 +162,13 @@ def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> 
     raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(found)}{more}")
 
 
-def _key(entry: Entry, field: str) -> str:
-    value = entry.value.get(field)
+def _key(entry: Entry, name: str) -> str:
+    value = entry.value.get(name)
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is int or (type(value) is str and value):
         return str(value)
-    raise entry.error(f"expected an id (a string or an integer), found {show(value)}", field)
+    raise entry.error(f"expected an id (a string or an integer), found {show(value)}", name)
 
 
 def _number(values: Entry, key: str, value: object) -> int:

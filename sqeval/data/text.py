@@ -10,6 +10,8 @@ from typing import Any
 
 from sqeval.errors import DataError
 
+BOM = b"\xef\xbb\xbf"
+"""A byte order mark, which Windows programs put before UTF-8."""
 GZIP = b"\x1f\x8b"
 """How gzipped files begin."""
 _HEAD = 4096
@@ -41,11 +43,15 @@ def head(path: Path) -> bytes:
 
 def read_text(path: Path) -> str:
     """The file as UTF-8 text, unpacked if it is gzipped; a byte order mark is dropped. Raises DataError."""
-    data = read_bytes(path)
+    return decoded(read_bytes(path).removeprefix(BOM), path)
+
+
+def decoded(data: bytes, path: Path, line: int = 1) -> str:
+    """Text of UTF-8 bytes that begin on a `line` of the file. Raises DataError."""
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line += data.count(b"\n", 0, error.start)
         raise DataError(f"expected UTF-8 text, found byte 0x{data[error.start]:02x}", file=path, line=line) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqeval.data.collection import paused
 from sqeval.data.join import STRICT, Allow, joined
 from sqeval.errors import DataError, UserError
 from sqeval.model import Completion, FinishReason, Group, Identity, Verbatim
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqeval.task import Sample, Task
 
 MISSING = "no prediction in the file"
+
 
 class Replay:
     """Repeats the answers in `path`: a predictions file or folder, a samples.jsonl, or a run folder of ours.
@@ -34,6 +36,7 @@ class Replay:
         self._answers: dict[str, dict[str, Completion]] = {}
         self.identity = _identity(path, run)
 
+    @paused()
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
         """Read the answers to `samples`, all of a run, which must be those in the file but for what `allow` says; once
         a task. Raises DataError."""

@@ -54,9 +54,7 @@ class Flickr30k(Captioning):
 
         return FLICKR30K
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         known = {sample.id for sample in samples}
         numbers = {sample.metadata["imgid"]: sample.id for sample in samples}
 

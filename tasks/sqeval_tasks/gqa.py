@@ -104,9 +104,7 @@ class GQA(Task):
                 found.append(column(name, balanced, score))
         return [*found, *_distribution(balanced), *breakdown]
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """An id that was written as a number has lost its leading zeros; it gets them back where that is clear."""
         ids = {sample.id for sample in samples}
         short = Counter(key.lstrip("0") for key in ids)

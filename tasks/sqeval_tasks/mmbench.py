@@ -149,9 +149,7 @@ class MMBench(Task):
         notes = [note for note in (found, NO_SCORE if hidden else None) if note]
         return f"{path.name} ({'; '.join(notes)})" if notes else path.name
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """Also the tables that the server takes and that VLMEvalKit writes: spreadsheets, with tabs, or JSON."""
         formats = (("index", "prediction"), *self.predictions)
         ids = {sample.id for sample in samples}

@@ -125,9 +125,7 @@ class MMVet(JudgedTask):
             found.append(column(f"score/integration={combination}", members, "score"))
         return [*found, *_spread(records)]
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """The official result file, one object of id and response; LLaVA's lines, whose ids are numbers."""
         ids = {sample.id for sample in samples}
         if is_object_with(path, *ids):

@@ -110,9 +110,7 @@ class POPE(Task):
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str | None:
         return DATA_VERSIONS.get(sum(sample.tags["category"] == "random" for sample in samples))
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """The official files of {question, answer} without ids, and {question_id, text}, with LLaVA's numbers or those
         of a category: one file, or a folder with one a category."""
         return read_answers(path, {category: _ordered(samples, category) for category in CATEGORIES}, allow)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 
+from sqeval.data.columns import field
 from sqeval.data.entry import Entry
 from sqeval.data.join import Allow, joined, require_single
-from sqeval.data.predictions import OURS, keys_of, read_by_id, read_records, texts_of
+from sqeval.data.predictions import OURS, keys_of, read_by_id, read_records
 from sqeval.data.text import show
 from sqeval.errors import DataError
 
@@ -30,13 +31,16 @@ Parts = Mapping[str, Mapping[str, str]]
 
 
 def read_answers(path: Path, parts: Parts, allow: Allow) -> dict[str, str]:
-    """Response by sample id, from one file about all categories in any order, or a folder of several. Raises DataError."""
+    """Response by sample id, from one file about all categories in any order or a folder of several.
+
+    Raises DataError.
+    """
     ids = {key for part in parts.values() for key in part}
     files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")) if path.is_dir() else [path]
     keys: list[str] = []
     entries: list[Entry] = []
     texts: list[str] = []
-    field = OFFICIAL[0]
+    id_field = OFFICIAL[0]
     for file in files:
         records = read_records(file)
         found = next((f for f in (OFFICIAL, *NUMBERED) if records and set(f) <= records[0].value.keys()), None)
@@ -44,13 +48,13 @@ def read_answers(path: Path, parts: Parts, allow: Allow) -> dict[str, str]:
             raise DataError(f"expected answers: {{question_id, text}} or {{{', '.join(OFFICIAL)}}}", file=file, line=1)
         if found is None:
             return read_by_id(file, NUMBERED, ids, allow=allow)
-        field = found[0]
-        keys += _in_order(records, parts) if found == OFFICIAL else _by_number(file, records, parts, field)
+        id_field = found[0]
+        keys += _in_order(records, parts) if found == OFFICIAL else _by_number(file, records, parts, id_field)
         entries += records
-        texts += texts_of(records, found[1])
+        texts += field(records, found[1], str)
     if not keys:
         raise DataError("expected predictions, found none", file=path)
-    require_single(keys, entries, field, allow)
+    require_single(keys, entries, id_field, allow)
     return joined(path, keys, texts, ids, allow)
 
 
@@ -88,9 +92,9 @@ def _mismatch(entries: Sequence[Entry], texts: Sequence[str], orders: Sequence[M
     return last.error(f"expected {len(best)} answers in the data's order, found {len(texts)}", OFFICIAL[0])
 
 
-def _by_number(file: Path, entries: Sequence[Entry], parts: Parts, field: str) -> list[str]:
+def _by_number(file: Path, entries: Sequence[Entry], parts: Parts, id_field: str) -> list[str]:
     """Ids by the records' numbers: LLaVA's, or a category's own, told apart by the questions or by the file's name."""
-    given = keys_of(entries, field)
+    given = keys_of(entries, id_field)
     questions = {key: question for part in parts.values() for key, question in part.items()}
     prompts = [entry.value.get("prompt") for entry in entries]
     ways: list[Callable[[str], str]] = [_from_llava, *(_of(category) for category in parts)]

@@ -100,9 +100,7 @@ class ScienceQA(Task):
             *means(records, "accuracy", ["grade", "topic"])[1:],
         ]
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """Also the official ``{"results": {pid: index of the choice}}``, which LLaVA's evaluation writes as well; an
         index that is no choice is no answer. And LLaVA's other file, of ``correct`` and ``incorrect`` responses."""
         ids = {sample.id for sample in samples}

@@ -118,9 +118,7 @@ class TextVQA(Task):
         split = present(root, SPLITS)
         return f"{split.version}, {'with' if root.find(split.files[1].path) else 'without'} OCR tokens"
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """In LLaVA's answer file the number is the image's: its prompt tells the question."""
         keys = {sample.id: (sample.metadata["image_id"], sample.question.lower()) for sample in samples}
         found = read_by_question(path, keys, ("question_id", "prompt", "text"), _asked, allow)

@@ -121,9 +121,7 @@ class VizWiz(Task):
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return present(root, SPLITS).version
 
-    def read_predictions(
-        self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT
-    ) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """The id may also be the image's name without suffix, as in the hub's copy, or LLaVA's number: the position of
         the question in the file."""
         ids = [sample.id for sample in samples]
