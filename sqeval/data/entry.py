@@ -40,7 +40,8 @@ class Entry:
         With a `default`, a missing or null field is the default.
         """
         value: Any = self.value.get(name)
-        if type(value) is kind and (kind is not str or value.isascii() or is_text(value)):
+        right = type(value) is kind
+        if right and (kind is not str or is_text(value)):
             return value  # type: ignore[no-any-return]
         if value is None and default is not None:
             return default

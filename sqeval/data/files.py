@@ -130,7 +130,7 @@ def _parse(path: Path, kind: type[Any], *, unique_keys: bool = False) -> Any:
 
 
 def _quickly(data: bytes) -> Any:
-    """The value by pydantic's parser, which is faster than json's; `_NOTHING` for what it does not take, bad or rare."""
+    """The value by pydantic's parser, which is faster than json's; `_NOTHING` for what it refuses, bad or rare."""
     try:
         return from_json(data, allow_inf_nan=False, cache_strings="all")
     except ValueError:

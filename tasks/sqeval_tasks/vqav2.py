@@ -186,10 +186,12 @@ def _samples(
         for number, annotation in zip(numbers, answered, strict=True):
             if annotation.value["image_id"] != number:
                 raise annotation.error(f"expected image {number} as in {QUESTIONS}", "image_id")
-    columns = (numbers, texts, _answers(answered), *(field(answered, tag, str) for tag in TAGS))
+    kinds = [
+        dict(zip(TAGS, cells, strict=True)) for cells in zip(*(field(answered, t, str) for t in TAGS), strict=True)
+    ]
     return [
-        Sample(str(key), images[number], text, answers, images[number].key, dict(zip(TAGS, cells, strict=True)))
-        for key, number, text, answers, *cells in zip(questions, *columns, strict=True)
+        Sample(str(key), images[number], text, answers, images[number].key, tags)
+        for key, number, text, answers, tags in zip(questions, numbers, texts, _answers(answered), kinds, strict=True)
     ]
 
 
