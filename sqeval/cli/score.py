@@ -76,7 +76,7 @@ def command(
         outcome = evaluate(
             resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
         )
-    show(outcome, resolved.max_errors)
+    show(outcome, resolved.max_errors, details=True)
 
 
 def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:

@@ -97,10 +97,9 @@ def _by_number(file: Path, entries: Sequence[Entry], parts: Parts, id_field: str
     given = keys_of(entries, id_field)
     questions = {key: question for part in parts.values() for key, question in part.items()}
     prompts = [entry.value.get("prompt") for entry in entries]
-    ways: list[Callable[[str], str]] = [_from_llava, *(_of(category) for category in parts)]
-    named = [category for category in parts if category in file.name.lower()]
-    if len(named) == 1 and all(key.isdecimal() and int(key) <= len(parts[named[0]]) for key in given):
-        ways.insert(0, _of(named[0]))
+    fitting = [category for category in parts if all(f"{category}/{key}" in questions for key in given)]
+    named = [category for category in fitting if category in file.name.lower()]
+    ways = [*map(_of, named[:1]), _from_llava, *map(_of, fitting)]
     first: tuple[Entry, str] | None = None
     for way in ways:
         keys = [way(key) for key in given]
