@@ -121,7 +121,7 @@ class OpenTask:
         self.close()
         self._bar.scoring()
         records = [self._records[question.sample.id] for question in self.plan.questions]
-        result = runner.finish(self.plan, records, self._folder, self._by)
+        result = runner.finish(self.plan, records, self._folder, self._by, self._bar.judged)
         self._bar.finish()
         return result
 

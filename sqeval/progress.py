@@ -21,6 +21,9 @@ class Bar(Protocol):
     def scoring(self) -> None:
         """All are answered, and the scores are computed."""
 
+    def judged(self, done: int) -> None:
+        """So many responses are judged."""
+
     def finish(self) -> None:
         """The task is done."""
 
@@ -112,6 +115,9 @@ class _Counter:
     def scoring(self) -> None:
         pass
 
+    def judged(self, done: int) -> None:
+        pass
+
     def finish(self) -> None:
         pass
 
@@ -145,6 +151,9 @@ class _RichBar(_Counter):
 
     def scoring(self) -> None:
         self._progress.update(self._bar, rate="scoring")
+
+    def judged(self, done: int) -> None:
+        self._progress.update(self._bar, rate=f"{done:,} judged")
 
     def finish(self) -> None:
         self._progress.update(self._bar, rate=self._rate)

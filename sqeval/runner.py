@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,19 +143,26 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
 
 
 @paused()
-def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench | None = None) -> Result:
+def finish(
+    plan: Plan,
+    records: Sequence[Record],
+    folder: TaskFolder,
+    by: Bench | None = None,
+    judged: Callable[[int], object] = int,
+) -> Result:
     """Compute the metrics of all of the task's records, in the order of its questions, and complete its folder.
 
-    A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged.
+    A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged; `judged`
+    is told how many are done.
     """
     task, judge = plan.load.task, None
     if isinstance(task, JudgedTask):
-        judged = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by)
-        records, judge = judged.records, judged.judge
-        if judged.waits is not None:
+        told = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by, judged)
+        records, judge = told.records, told.judge
+        if told.waits is not None:
             folder.replace(records)
             folder.submit(_submission(plan, records))  # the benchmark's own judge may take it
-            return Result(task.name, None, _errors(records), judged.waits)
+            return Result(task.name, None, _errors(records), told.waits)
     extra = repeats.corpus_scores(task, records, plan.load.samples)
     if extra is not None:
         records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]

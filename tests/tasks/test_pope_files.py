@@ -147,5 +147,5 @@ def test_a_single_category_alone(samples: list[Sample], tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", [0, 30_000_000, "x", "9" * 30])
 def test_a_number_of_no_question(samples: list[Sample], tmp_path: Path, key: object) -> None:
     rows = [*llava(answers()), {"question_id": key, "text": "yes"}]
-    with pytest.raises(DataError, match="1 unknown ids|expected an id"):
+    with pytest.raises(DataError, match=r"1 unknown ids|expected an id"):
         TASK.read_predictions(write_lines(tmp_path, "l.jsonl", rows), samples)
