@@ -6,7 +6,8 @@ finished as soon as its last answer is in.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from sqeval import runner
@@ -18,6 +19,7 @@ from sqeval.model import Completion, Fitted, Model
 from sqeval.models.replay import Replay
 from sqeval.planner import groups
 from sqeval.progress import Bar, Progress
+from sqeval.records import Record
 from sqeval.rundir import RunFolder, TaskFolder
 from sqeval.runner import Plan, Result
 from sqeval.throughput import Meter
@@ -85,6 +87,8 @@ class OpenTask:
         self.waiting = {q.sample.id: q for q in plan.questions if q.sample.id not in plan.kept}
         """Questions without an answer, by id."""
         self._folder, self._bar = folder, bar
+        self._written = False
+        """Whether all records are on disk in the order of the questions."""
         folder.reopen()
         kept = [(q, plan.kept[q.sample.id]) for q in plan.questions if q.sample.id in plan.kept]
         self._records = {q.sample.id: runner.record(plan.load.task, q, answer) for q, answer in kept}
@@ -106,22 +110,32 @@ class OpenTask:
 
     @paused()
     def replay(self, model: Replay) -> None:
-        """Score answers that exist already. They are written together at the end: nothing would be lost."""
+        """Score answers that exist already, and write each while it is at hand: memory is slow where there is much."""
+        if self._records or self.judged:  # some are on disk, or a judge is still to be heard
+            deque(self._replayed(model), maxlen=0)
+        else:
+            self._folder.replace(self._replayed(model))
+            self._written = True
+        self.waiting.clear()
+
+    def _replayed(self, model: Replay) -> Iterator[Record]:
         task, failed = self.plan.load.task, 0
         for number, (key, question) in enumerate(self.waiting.items(), 1):
             record = self._records[key] = runner.record(task, question, model.answer(task.name, key))
+            yield record
             failed += record.errored
             if number % _STEP == 0 or number == len(self.waiting):
                 self._bar.advance((number - 1) % _STEP + 1, failed)
                 failed = 0
-        self.waiting.clear()
 
     def finish(self) -> Result:
         """Metrics of all answers."""
         self.close()
         self._bar.scoring()
         records = [self._records[question.sample.id] for question in self.plan.questions]
-        result = runner.finish(self.plan, records, self._folder, self._by, self._bar.judged)
+        result = runner.finish(
+            self.plan, records, self._folder, self._by, judged=self._bar.judged, written=self._written
+        )
         self._bar.finish()
         return result
 

@@ -148,12 +148,14 @@ def finish(
     records: Sequence[Record],
     folder: TaskFolder,
     by: Bench | None = None,
+    *,
     judged: Callable[[int], object] = int,
+    written: bool = False,
 ) -> Result:
     """Compute the metrics of all of the task's records, in the order of its questions, and complete its folder.
 
     A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged; `judged`
-    is told how many are done.
+    is told how many are done. `written`: the folder holds the records as they are.
     """
     task, judge = plan.load.task, None
     if isinstance(task, JudgedTask):
@@ -169,7 +171,8 @@ def finish(
     metrics = {metric.name: estimate(metric).to_json() for metric in repeats.metrics(task, records)}
     if task.primary not in metrics:
         raise UserError(f"task {task.name} gives no metric {task.primary!r}, which it calls its primary one")
-    folder.replace(records)
+    if extra is not None or not written:
+        folder.replace(records)
     result = {
         "task": task.name,
         "version": task.version,

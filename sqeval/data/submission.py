@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from json.encoder import encode_basestring_ascii as _quoted
+
+from pydantic_core import to_json
 
 from sqeval.errors import UserError
 
@@ -25,8 +26,4 @@ def answers_file(
     for what, ids in (("ids that occur twice", twice), ("answers to questions that are not in the split", unknown)):
         if ids:
             raise UserError(f"the server would refuse the submission: {len(ids)} {what}: {', '.join(ids[:_SHOWN])}")
-    rows = [
-        f'{{"{key}": {int(name) if number else _quoted(name)}, "answer": {_quoted(answers.get(name, ""))}}}'
-        for name in wanted
-    ]
-    return ".json", f"[{', '.join(rows)}]".encode()
+    return ".json", to_json([{key: int(name) if number else name, "answer": answers.get(name, "")} for name in wanted])
