@@ -6,20 +6,26 @@ finished as soon as its last answer is in.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from sqeval import runner
+from sqeval.data.collection import paused
 from sqeval.errors import IncompleteError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench
 from sqeval.model import Completion, Fitted, Model
+from sqeval.models.replay import Replay
 from sqeval.planner import groups
 from sqeval.progress import Bar, Progress
+from sqeval.records import Record
 from sqeval.rundir import RunFolder, TaskFolder
 from sqeval.runner import Plan, Result
 from sqeval.throughput import Meter
 
+_STEP = 1_000
+"""Answers that are scored between two movements of the bar."""
 Results = Generator[Result, None, None]
 
 
@@ -48,6 +54,8 @@ def ask(
             tasks[plan.name] = OpenTask(plan, folder.task(plan.name), bars[plan.name], by)
             stack.callback(tasks[plan.name].close)
         for task in tasks.values():
+            if isinstance(model, Replay):
+                task.replay(model)
             if not task.waiting and not task.judged:
                 yield task.finish()
         asked = groups((task.plan.load.task, task.waiting.values()) for task in tasks.values())
@@ -79,6 +87,8 @@ class OpenTask:
         self.waiting = {q.sample.id: q for q in plan.questions if q.sample.id not in plan.kept}
         """Questions without an answer, by id."""
         self._folder, self._bar = folder, bar
+        self._written = False
+        """Whether all records are on disk in the order of the questions."""
         folder.reopen()
         kept = [(q, plan.kept[q.sample.id]) for q in plan.questions if q.sample.id in plan.kept]
         self._records = {q.sample.id: runner.record(plan.load.task, q, answer) for q, answer in kept}
@@ -96,14 +106,36 @@ class OpenTask:
         record = runner.record(self.plan.load.task, question, answer)
         self._records[answer.id] = record
         self._appender.append(record)
-        self._bar.advance(record.errored)
+        self._bar.advance(1, record.errored)
+
+    @paused()
+    def replay(self, model: Replay) -> None:
+        """Score answers that exist already, and write each while it is at hand: memory is slow where there is much."""
+        if self._records or self.judged:  # some are on disk, or a judge is still to be heard
+            deque(self._replayed(model), maxlen=0)
+        else:
+            self._folder.replace(self._replayed(model))
+            self._written = True
+        self.waiting.clear()
+
+    def _replayed(self, model: Replay) -> Iterator[Record]:
+        task, failed = self.plan.load.task, 0
+        for number, (key, question) in enumerate(self.waiting.items(), 1):
+            record = self._records[key] = runner.record(task, question, model.answer(task.name, key))
+            yield record
+            failed += record.errored
+            if number % _STEP == 0 or number == len(self.waiting):
+                self._bar.advance((number - 1) % _STEP + 1, failed)
+                failed = 0
 
     def finish(self) -> Result:
         """Metrics of all answers."""
         self.close()
         self._bar.scoring()
         records = [self._records[question.sample.id] for question in self.plan.questions]
-        result = runner.finish(self.plan, records, self._folder, self._by)
+        result = runner.finish(
+            self.plan, records, self._folder, self._by, judged=self._bar.judged, written=self._written
+        )
         self._bar.finish()
         return result
 

@@ -23,7 +23,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with os.fdopen(handle, "wb", buffering=1 << 20) as stream:
             os.chmod(stream.fileno(), 0o666 & ~_umask())  # mkstemp gives a file that its owner alone can read
             stream.writelines(chunks)
             stream.flush()

@@ -27,6 +27,8 @@ def repeated(samples: Sequence[Sample], epochs: int) -> list[Sample]:
 
 def by_epoch(records: Sequence[Record]) -> list[list[Record]]:
     """The records of each epoch under their questions' ids, in their order."""
+    if not any(MARK in record.id for record in records):
+        return [list(records)] if records else []
     epochs: dict[int, list[Record]] = {}
     for record in records:
         question, mark, epoch = record.id.rpartition(MARK)

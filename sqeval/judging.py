@@ -6,7 +6,7 @@ task is judged, by one judge in one version: nothing is scored as if there had b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Event
@@ -62,11 +62,23 @@ def bench(name: str, rounds: int, *, fresh: bool) -> Bench:
     return Bench(judge, Judgements(judge, reuse=not fresh), rounds, anew=fresh)
 
 
-def judge_all(task: JudgedTask, samples: Mapping[str, Sample], records: Sequence[Record], by: Bench | None) -> Judged:
-    """Judge all responses of a task; without a judge, score those that carry a judgement already."""
+def judge_all(
+    task: JudgedTask,
+    samples: Mapping[str, Sample],
+    records: Sequence[Record],
+    by: Bench | None,
+    judged: Callable[[int], object] = int,
+) -> Judged:
+    """Judge all responses of a task; without a judge, score those that carry a judgement already.
+
+    `judged` is told how many are done, one after the other.
+    """
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            done = list(pool.map(lambda record: _record(task, samples[record.id], record, by), records))
+            done = []
+            for record in pool.map(lambda record: _record(task, samples[record.id], record, by), records):
+                done.append(record)
+                judged(len(done))
         except BaseException:
             if by is not None:
                 by.stopped.set()  # the threads are waited for, and have much to do otherwise

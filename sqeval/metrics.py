@@ -19,11 +19,15 @@ def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, na
     Metrics are called `name` (default: the score's name) and ``name/tag=cell``. Records without a tag are in none of
     its cells.
     """
-    name = name or score
-    metrics = [column(name, records, score)]
+    all_of_them = column(name or score, records, score)
+    metrics = [all_of_them]
     for tag in tags:
-        for cell, members in cells(records, tag).items():
-            metrics.append(column(f"{name}/{tag}={cell}", members, score))
+        rows: dict[str, list[int]] = {}
+        for row, record in enumerate(records):
+            if tag in record.tags:
+                rows.setdefault(record.tags[tag], []).append(row)
+        for cell in sorted(rows, key=_natural):
+            metrics.append(_rows(all_of_them, f"{all_of_them.name}/{tag}={cell}", rows[cell]))
     return metrics
 
 
@@ -31,6 +35,12 @@ def column(name: str, records: Sequence[Record], score: str) -> Metric:
     """The mean of `score` over `records`."""
     values = np.fromiter((record.scores[score] for record in records), np.float64, len(records))
     return mean(name, [r.id for r in records], [r.cluster for r in records], values)
+
+
+def _rows(metric: Metric, name: str, rows: Sequence[int]) -> Metric:
+    """The same measure of some of the units."""
+    ids, clusters = [metric.ids[row] for row in rows], [metric.clusters[row] for row in rows]
+    return Metric(name, ids, clusters, metric.columns[rows], metric.function)
 
 
 def ratio_of_sums(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sqeval.data.images import ImageRef
     from sqeval.task import Sample, Task
 
-FinishReason = Literal["stop", "length", "error"]
+FinishReason = Literal["stop", "length", "error", "missing"]
+"""``missing``: a file of predictions has none for this question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Verbatim(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes making one four times as slow; none is ever changed
 class Completion:
     """A model's answer to one request.
 

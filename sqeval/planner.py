@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqeval.task import Sample, Task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes making one four times as slow; none is ever changed
 class Question:
     """A sample with what is asked about it."""
 
@@ -47,18 +47,22 @@ def select(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Samp
     return [sample for sample in samples if sample.cluster in chosen]
 
 
-def questions(task: Task, samples: Iterable[Sample], who: Identity) -> list[Question]:
-    """The samples as `task` asks them and `who` answers them."""
+def questions(task: Task, samples: Iterable[Sample], who: Identity, *, sizes: bool = True) -> list[Question]:
+    """The samples as `task` asks them and `who` answers them. Without `sizes` image files are not looked at: they need
+    not exist where the answers do."""
     how = digest([who.kind, who.checkpoint_hash or who.checkpoint, who.details], _settings(task))
-    sizes: dict[str, int | None] = {}
+    known: dict[str, str] = {}
     asked = []
     for sample in samples:
-        image = sample.image
-        if image is not None and image.key not in sizes:
-            sizes[image.key] = _bytes(image)
-        seen = None if image is None else [image.key, sizes[image.key]]
-        prompt = task.prompt(sample)
-        asked.append(Question(sample, prompt, digest(how, sample.id, seen, prompt)))
+        image, prompt, seen = sample.image, task.prompt(sample), "null"
+        if image is not None:
+            if image.key not in known:
+                size = _bytes(image) if sizes else None
+                known[image.key] = f"[{_quoted(image.key)},{'null' if size is None else size}]"
+            seen = known[image.key]
+        # What `digest(how, sample.id, [image, size], prompt)` makes, written out: there are hundreds of thousands.
+        text = f'["{how}",{_quoted(sample.id)},{seen},{_quoted(prompt)}]'
+        asked.append(Question(sample, prompt, hashlib.sha256(text.encode()).hexdigest()))
     return asked
 
 
@@ -79,12 +83,17 @@ def groups(asked: Iterable[tuple[Task, Iterable[Question]]]) -> list[Group]:
     return [Group(image, tuple(requests)) for image, requests in by_image.values()]
 
 
-def prompts_hash(task: Task, samples: Iterable[Sample]) -> str:
+def prompts_hash(task: Task, samples: Iterable[Sample], asked: Iterable[Question] = ()) -> str:
     """SHA-256 of how the task asks all its samples, whoever is asked.
 
     Of all samples, not of those that ``--limit`` chose: runs with different limits can be compared on what they share.
+    The prompts of those in `asked` are not made again.
     """
-    return digest([[sample.id, task.prompt(sample)] for sample in samples], _settings(task, seed=False))
+    made = {question.sample.id: question.prompt for question in asked}
+    prompts = ((s.id, made[s.id] if s.id in made else task.prompt(s)) for s in samples)
+    # What `digest([[id, prompt], ...], settings)` makes, written out: there are hundreds of thousands.
+    listed = ",".join([f"[{_quoted(key)},{_quoted(prompt)}]" for key, prompt in prompts])
+    return hashlib.sha256(f"[[{listed}],{_encode(_settings(task, seed=False))}]".encode()).hexdigest()
 
 
 def _settings(task: Task, *, seed: bool = True) -> dict[str, Any]:
@@ -116,4 +125,5 @@ def _bytes(image: ImageRef) -> int | None:
         return None
 
 
+_quoted = json.encoder.encode_basestring_ascii
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain).encode

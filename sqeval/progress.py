@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 class Bar(Protocol):
     """Progress of one task."""
 
-    def advance(self, failed: bool = False) -> None:
-        """One more question is answered, or failed."""
+    def advance(self, done: int = 1, failed: int = 0) -> None:
+        """So many more questions are answered, some of which failed."""
 
     def scoring(self) -> None:
         """All are answered, and the scores are computed."""
+
+    def judged(self, done: int) -> None:
+        """So many responses are judged."""
 
     def finish(self) -> None:
         """The task is done."""
@@ -105,11 +108,14 @@ class _Counter:
     def __init__(self) -> None:
         self.done = self.failed = 0
 
-    def advance(self, failed: bool = False) -> None:
-        self.done += 1
+    def advance(self, done: int = 1, failed: int = 0) -> None:
+        self.done += done
         self.failed += failed
 
     def scoring(self) -> None:
+        pass
+
+    def judged(self, done: int) -> None:
         pass
 
     def finish(self) -> None:
@@ -137,14 +143,17 @@ class _RichBar(_Counter):
         self._began = time.monotonic()
         self._progress, self._bar, self._rate = progress, bar, "kept"
 
-    def advance(self, failed: bool = False) -> None:
-        super().advance(failed)
+    def advance(self, done: int = 1, failed: int = 0) -> None:
+        super().advance(done, failed)
         self._rate = f"{self.done / max(time.monotonic() - self._began, 1e-9):,.1f}/s"
         errored = f"{self.failed:,} errored" if self.failed else ""
-        self._progress.update(self._bar, advance=1, rate=self._rate, failed=errored)
+        self._progress.update(self._bar, advance=done, rate=self._rate, failed=errored)
 
     def scoring(self) -> None:
         self._progress.update(self._bar, rate="scoring")
+
+    def judged(self, done: int) -> None:
+        self._progress.update(self._bar, rate=f"{done:,} judged")
 
     def finish(self) -> None:
         self._progress.update(self._bar, rate=self._rate)

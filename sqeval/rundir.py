@@ -172,7 +172,7 @@ def read_records(path: Path) -> tuple[list[Record], bool]:
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(Record.from_json(line.decode("utf-8")))
+            records.append(Record.from_json(line))
         except ValueError as error:
             hint = "the file was changed from outside; restore it, or start over with --fresh"
             raise DataError(f"expected a sample record ({error}); {hint}", file=path, line=number) from None
@@ -203,7 +203,7 @@ def _remove_if_empty(path: Path) -> None:
 
 
 def _line(record: Record) -> bytes:
-    return record.to_json().encode("utf-8") + b"\n"
+    return record.to_bytes() + b"\n"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqeval.errors import DataError, UserError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench, judge_all
 from sqeval.model import Completion, Model, Verbatim
-from sqeval.models.replay import completion
+from sqeval.models.replay import Replay, completion
 from sqeval.planner import Question, prompts_hash, questions, select
 from sqeval.records import Record
 from sqeval.rundir import TaskFolder
@@ -101,13 +101,13 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
     A task with judgements that could not be read is not finished if there is a judge to ask again.
     """
     task, who = load.task, model.identity
-    asked = questions(task, load.asked, who)
+    asked = questions(task, load.asked, who, sizes=not isinstance(model, Replay))
     records, _ = folder.records()
     hashes = {question.sample.id: question.hash for question in asked}
     kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
-        "prompts": prompts_hash(task, load.samples),
+        "prompts": prompts_hash(task, load.samples, asked),
         "scorer": scorer_hash(task),
         "checkpoint": who.checkpoint_hash,
     }
@@ -120,10 +120,8 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
 def record(task: Task, question: Question, answer: Completion) -> Record:
     """The scored line of samples.jsonl."""
     sample = question.sample
-    verbatim = isinstance(answer.text, Verbatim)
     response = None if answer.error is not None else _storable(answer.text)
-    if response is not None and verbatim:
-        response = Verbatim(response)
+    verbatim = isinstance(response, Verbatim)
     score = task.score(response, sample)
     return Record(
         id=sample.id,
@@ -136,7 +134,7 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         reference=sample.reference,
         scores=dict(score.values),
         tags=dict(sample.tags),
-        finish_reason=answer.finish_reason if answer.error is None else "error",
+        finish_reason=answer.finish_reason if answer.error is None or answer.finish_reason == "missing" else "error",
         error=None if answer.error is None else _storable(answer.error) or "unknown error",
         request_hash=question.hash,
         verbatim=verbatim,
@@ -145,26 +143,36 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
 
 
 @paused()
-def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench | None = None) -> Result:
+def finish(
+    plan: Plan,
+    records: Sequence[Record],
+    folder: TaskFolder,
+    by: Bench | None = None,
+    *,
+    judged: Callable[[int], object] = int,
+    written: bool = False,
+) -> Result:
     """Compute the metrics of all of the task's records, in the order of its questions, and complete its folder.
 
-    A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged.
+    A task that is judged is judged first, `by` whom it may be, and stays open if a response is left unjudged; `judged`
+    is told how many are done. `written`: the folder holds the records as they are.
     """
     task, judge = plan.load.task, None
     if isinstance(task, JudgedTask):
-        judged = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by)
-        records, judge = judged.records, judged.judge
-        if judged.waits is not None:
+        told = judge_all(task, {q.sample.id: q.sample for q in plan.questions}, records, by, judged)
+        records, judge = told.records, told.judge
+        if told.waits is not None:
             folder.replace(records)
             folder.submit(_submission(plan, records))  # the benchmark's own judge may take it
-            return Result(task.name, None, _errors(records), judged.waits)
+            return Result(task.name, None, _errors(records), told.waits)
     extra = repeats.corpus_scores(task, records, plan.load.samples)
     if extra is not None:
         records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]
     metrics = {metric.name: estimate(metric).to_json() for metric in repeats.metrics(task, records)}
     if task.primary not in metrics:
         raise UserError(f"task {task.name} gives no metric {task.primary!r}, which it calls its primary one")
-    folder.replace(records)
+    if extra is not None or not written:
+        folder.replace(records)
     result = {
         "task": task.name,
         "version": task.version,
@@ -182,11 +190,15 @@ def finish(plan: Plan, records: Sequence[Record], folder: TaskFolder, by: Bench 
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
     """How many answers there are, and how many of them have something wrong."""
+    failed = [r for r in records if r.errored]
+    missing = sum(r.missing for r in failed)
+    unparsed = sum(r.parsed is None for r in records) - sum(r.parsed is None for r in failed)
     return {
         "n": len(records),
-        "scored": sum(not r.errored and not r.unparsed for r in records),
-        "unparsed": sum(r.unparsed for r in records),
-        "errored": sum(r.errored for r in records),
+        "scored": len(records) - len(failed) - unparsed,
+        "unparsed": unparsed,
+        "errored": len(failed) - missing,
+        "missing": missing,
         "truncated": sum(r.truncated for r in records),
     }
 
@@ -203,4 +215,7 @@ def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def _storable(text: str) -> str:
     """Text that a UTF-8 file can hold: halves of surrogate pairs become the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii():
+        return text
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Verbatim(whole) if isinstance(text, Verbatim) else whole

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from sqeval.data.images import ImageRef
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import Records
 from sqeval.errors import UserError
 from sqeval.model import Settings
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sqeval.records import Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes making one four times as slow; none is ever changed
 class Sample:
     """One question of a benchmark."""
 
@@ -51,7 +52,7 @@ NOTHING = Sample("", None, "", None, "")
 """A sample that asks nothing: its prompt is the request that a task adds to every question."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes making one four times as slow; none is ever changed
 class Score:
     """Outcome of scoring one response. `parsed` None: no answer could be read from it (counted as unparsed)."""
 
@@ -194,14 +195,15 @@ class Task(ABC):
         """
         return None
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """Predictions file -> response text by sample id, `Verbatim` where it is a final answer.
 
-        The default reads the formats of `predictions` and `results` by id.
+        The default reads the formats of `predictions` and `results` by id. Raises DataError unless there is one
+        prediction for each sample; `allow` says what may be otherwise.
         """
         from sqeval.data.predictions import read_by_id
 
-        return read_by_id(path, self.predictions, {s.id for s in samples}, final=self.results)
+        return read_by_id(path, self.predictions, {s.id for s in samples}, final=self.results, allow=allow)
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str | None:
         """Which of the benchmark's data versions `samples`, all of the task, are; None if there is only one."""

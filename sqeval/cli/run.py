@@ -150,13 +150,15 @@ def command(
     show(outcome, resolved.max_errors)
 
 
-def show(outcome: Outcome, max_errors: int) -> None:
-    """Print the table, what went wrong, and the run folder last. Raises IncompleteError for too many errors, and for
-    responses that are not judged."""
+def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
+    """Print the table, with `details` every metric, what went wrong, and the run folder last.
+
+    Raises IncompleteError for too many errors, and for responses that are not judged.
+    """
     from rich.console import Console
 
     from sqeval.errors import IncompleteError
-    from sqeval.report.summary import summary_table
+    from sqeval.report.summary import details_table, summary_table
     from sqeval.report.text import plain
 
     if outcome.untouched:
@@ -166,6 +168,8 @@ def show(outcome: Outcome, max_errors: int) -> None:
             print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
     if outcome.metrics:
         Console().print(summary_table(outcome.metrics))
+    if details:
+        Console().print(details_table(outcome.metrics))
     print(outcome.folder)
     open_ends = list(outcome.waits.values())
     if outcome.errored > max_errors:

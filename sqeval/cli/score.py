@@ -30,6 +30,16 @@ def command(
     name: Annotated[
         str | None, typer.Option(help="Name of the new run folder.", show_default="from the predictions' name")
     ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Samples without a prediction count as wrong.")
+    ] = False,
+    allow_extra: Annotated[
+        bool,
+        typer.Option("--allow-extra", help="Leave out predictions for other ids, as in a file about a larger split."),
+    ] = False,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Of several predictions for one id the last counts.")
+    ] = False,
     judge: Judge = None,
     judge_rounds: JudgeRounds = None,
     max_errors: MaxErrors = None,
@@ -46,6 +56,7 @@ def command(
     """
     from sqeval.cli.run import show
     from sqeval.config import resolve
+    from sqeval.data.collection import paused
     from sqeval.evaluation import evaluate
     from sqeval.progress import progress_for_stderr
     from sqeval.provenance import command_line
@@ -53,16 +64,19 @@ def command(
 
     given: dict[str, Any] = {"tasks": task, "data": data, "out": out, "name": name, "max_errors": max_errors}
     given |= {"images": images, "split": split, "judge": judge, "judge_rounds": judge_rounds}
+    allowed = {"missing": allow_missing, "extra": allow_extra, "duplicates": allow_duplicates}
+    given["model_args"] = {f"allow_{what}": "true" for what, yes in allowed.items() if yes} or None
     settings = {key: value for key, value in given.items() if value is not None}
     if task is not None:
         get_task(task)
     source, remembered = _source(predictions, task)
     elsewhere = {"data": os.environ.get("SQEVAL_DATA")}
     resolved = resolve({**elsewhere, **remembered, **settings, "model": "replay", "ckpt": str(source)})
-    outcome = evaluate(
-        resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
-    )
-    show(outcome, resolved.max_errors)
+    with paused():  # what is read is kept to the end
+        outcome = evaluate(
+            resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
+        )
+    show(outcome, resolved.max_errors, details=True)
 
 
 def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +75,7 @@ class Entry:
         """Field `inner` of every object in the list `name`: ``entry.column("answers", "answer", str)``."""
         items = self.get(name, list)
         try:
-            values: list[Any] = [item[inner] for item in items]
+            values: list[Any] = [*map(itemgetter(inner), items)]
         except (TypeError, KeyError):
             values = []
         if {*map(type, values)} == {kind} and (kind is not str or is_text("".join(values))):

@@ -1,88 +1,61 @@
 """Files of predictions: the benchmarks' result formats, LLaVA's answer files, and our own samples.
 
-Answers are joined to samples by id. Ids that are missing, unknown or given twice are errors that say which.
+What a file is, its content says, not its name: JSON lists, JSON Lines, tables and spreadsheets, gzipped or not.
+Predictions are joined to samples by id (`sqeval.data.join`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import permutations
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from sqeval.data.collection import paused
+from sqeval.data.columns import field
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_lines, read_list, read_object, require_unique
-from sqeval.data.text import read_text, show
+from sqeval.data.files import read_lines, read_list, read_object, read_tsv
+from sqeval.data.join import STRICT, Allow, joined, require_single
+from sqeval.data.text import BOM, head, read_text, show
 from sqeval.errors import DataError
 from sqeval.model import Verbatim
 
-T = TypeVar("T")
 Format = tuple[str, str]
 """(id field, text field)"""
 
 OURS: Format = ("id", "response")
-_SHOWN = 5
 _FIELDS_SHOWN = 8
+_ZIP = b"PK\x03\x04"
 
 
 @paused()
 def read_by_id(
     path: Path,
     formats: Sequence[Format],
-    ids: set[str],
+    ids: Collection[str],
     *,
     final: Sequence[Format] = (),
-    rename: Callable[[str], str] = str,
+    rename: Callable[[str], str] | None = None,
     entries: Sequence[Entry] | None = None,
+    allow: Allow = STRICT,
 ) -> dict[str, str]:
-    """Response by sample id, from a JSON list of objects or JSON Lines, unless `entries` has the records already.
+    """Response by sample id, unless `entries` has the records of the file already.
 
     The first record decides which of the formats (id field, text field) the file has: of `final`, whose answers are
     returned as `Verbatim`, or of `formats`; our own samples.jsonl is always understood. Ids may be strings or
-    integers; `rename` turns the file's id into the sample's. Samples that our own file records as errored have no
+    whole numbers; `rename` turns the file's id into the sample's. Samples that our own file records as errored have no
     response and are left out of the result. Raises DataError.
     """
     entries = read_records(path) if entries is None else entries
     key_field, text_field = found = _format(path, entries, (*final, *formats, OURS))
-    keyed = [(rename(_key(entry, key_field)), entry) for entry in entries]
-    require_unique(keyed, key_field)
-    require_all(path, [key for key, _ in keyed], ids)
+    keys = keys_of(entries, key_field)
+    if rename is not None:
+        keys = [rename(key) for key in keys]
+    require_single(keys, entries, key_field, allow)
+    chosen = joined(path, keys, entries, ids, allow)
     if found == OURS:
-        keyed = [(key, entry) for key, entry in keyed if entry.value.get("error") is None]
-
-    def answer(entry: Entry) -> str:
-        text = entry.get(text_field, str)
-        return Verbatim(text) if found in final or (found == OURS and entry.get("verbatim", bool, False)) else text
-
-    return {key: answer(entry) for key, entry in keyed}
-
-
-def read_in_order(path: Path, parts: Sequence[Sequence[tuple[str, str]]], fields: Format) -> dict[str, str] | None:
-    """Response by sample id from files without ids, whose records repeat the questions in the official order.
-
-    `parts` lists (id, question) of each part of the benchmark; `path` is one file with all parts in any order, or a
-    folder with a file a part. Records are matched to a part by their questions, `fields` names the fields of question
-    and answer. None if the records are of another format. Raises DataError.
-    """
-    question, answer = fields
-    answers: dict[str, str] = {}
-    for file in sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]:
-        entries = read_records(file)
-        if not entries or question not in entries[0].value or answer not in entries[0].value:
-            return None
-        texts = [entry.get(question, str) for entry in entries]
-        orders = [*parts, *([pair for part in order for pair in part] for order in permutations(parts))]
-        chosen = next((pairs for pairs in orders if texts == [q for _, q in pairs]), None)
-        if chosen is None:
-            raise _mismatch(entries, texts, orders, question)
-        for (key, _), entry in zip(chosen, entries, strict=True):
-            if key in answers:
-                raise entry.error(f"a second answer to {key}", question)
-            answers[key] = entry.get(answer, str)
-    require_all(path, answers, {key for part in parts for key, _ in part})
-    return answers
+        return _ours(chosen)
+    texts = field(list(chosen.values()), text_field, str)
+    return dict(zip(chosen, map(Verbatim, texts) if found in final else texts, strict=True))
 
 
 def read_by_question(
@@ -90,6 +63,7 @@ def read_by_question(
     samples: Mapping[str, tuple[str, str]],
     fields: tuple[str, str, str],
     question: Callable[[str], str],
+    allow: Allow = STRICT,
 ) -> dict[str, str] | None:
     """Response by sample id from LLaVA's answers about images, whose ids are those of the images.
 
@@ -97,62 +71,83 @@ def read_by_question(
     the question in a prompt. None if the records are of another format, or have the samples' own ids. Raises DataError.
     """
     entries = read_records(path)
-    if not entries or not set(fields) <= entries[0].value.keys() or _key(entries[0], fields[0]) in samples:
+    if not entries or not set(fields) <= entries[0].value.keys() or keys_of(entries[:1], fields[0])[0] in samples:
         return None
     ids: dict[tuple[str, str], str] = {}
     for key, pair in samples.items():
         if ids.setdefault(pair, key) != key:
             raise DataError(f"questions {ids[pair]} and {key} are the same, so that these answers fit both", file=path)
-    keyed = []
-    for entry in entries:
-        pair = _key(entry, fields[0]), question(entry.get(fields[1], str))
-        if pair not in ids:
-            raise entry.error(f"nobody asks {show(pair[1])} about image {pair[0]}", fields[1])
-        keyed.append((ids[pair], entry))
-    require_unique(keyed, fields[1])
-    require_all(path, [key for key, _ in keyed], set(samples))
-    return {key: entry.get(fields[2], str) for key, entry in keyed}
+    keys, known = [], []
+    for entry, image in zip(entries, keys_of(entries, fields[0]), strict=True):
+        pair = image, question(entry.get(fields[1], str))
+        if pair in ids:
+            keys.append(ids[pair])
+            known.append(entry)
+        elif not allow.extra:
+            way = "--allow-extra leaves such answers out"
+            raise entry.error(f"nobody asks {show(pair[1])} about image {pair[0]} ({way})", fields[1])
+    require_single(keys, known, fields[1], allow)
+    chosen = joined(path, keys, known, samples.keys(), allow)
+    return {key: entry.get(fields[2], str) for key, entry in chosen.items()}
 
 
-def read_by_key(path: Path, field: str, kind: type[T], ids: set[str]) -> dict[str, T] | None:
-    """Value by sample id from one JSON object whose `field` maps ids to values of a `kind`: ``{"results": {id: 3}}``.
+def read_numbers(path: Path, name: str, ids: Collection[str], allow: Allow = STRICT) -> dict[str, int] | None:
+    """Whole number by sample id from one JSON object whose `name` maps ids to them: ``{"results": {"id": 3}}``.
 
-    None if the file is of another format. Raises DataError.
+    Numbers may be written as strings. None if the file is of another format. Raises DataError.
     """
-    if not _is_object_with(path, field):
+    if not is_object_with(path, name):
         return None
-    values = read_object(path, unique_keys=True).entry(field)
-    require_all(path, values.value, ids)
-    return {key: values.get(key, kind) for key in values.value}
+    values = read_object(path, unique_keys=not allow.duplicates).entry(name)
+    chosen = joined(path, list(values.value), list(values.value.values()), ids, allow)
+    return {key: _number(values, key, value) for key, value in chosen.items()}
 
 
 def read_records(path: Path) -> list[Entry]:
-    """The objects of a JSON list or of a JSON Lines file, told apart by the first character."""
+    """The objects of a JSON list or a JSON Lines file, or the rows of a spreadsheet (.xlsx) or of a table with tabs."""
     if not path.is_file():
         raise DataError(f"{'is a folder' if path.is_dir() else 'no such file'}; give a file of predictions", file=path)
-    return read_list(path) if read_text(path).lstrip().startswith("[") else read_lines(path)
+    start = head(path)
+    if start.startswith(_ZIP):
+        from sqeval.data.xlsx import read_xlsx
+
+        return read_xlsx(path)
+    start = start.removeprefix(BOM).lstrip()
+    if start.startswith(b"["):
+        return read_list(path)
+    return read_tsv(path) if b"\t" in start.partition(b"\n")[0] and not start.startswith(b"{") else read_lines(path)
 
 
-def require_all(path: Path, given: Iterable[str], wanted: set[str]) -> None:
-    """Raise DataError unless the ids in the file are exactly the samples'."""
-    given = set(given)
-    problems = [
-        f"{len(ids)} {what}: {_some(ids)}"
-        for what, ids in (("samples without a prediction", wanted - given), ("unknown ids", given - wanted))
-        if ids
-    ]
-    if problems:
-        raise DataError(f"expected one prediction for each of {len(wanted)} samples; " + "; ".join(problems), file=path)
-
-
-def _is_object_with(path: Path, field: str) -> bool:
-    """Whether the file starts as one JSON object that may have `field`, rather than as a list or as JSON Lines."""
-    text = read_text(path).lstrip() if path.is_file() else ""
+def is_object_with(path: Path, *names: str) -> bool:
+    """Whether the file starts as one JSON object that may have one of `names`, not as a list or as JSON Lines."""
+    if not path.is_file() or not head(path).removeprefix(BOM).lstrip().startswith(b"{"):
+        return False
+    text = read_text(path).lstrip()
     try:
         first = json.loads(text.partition("\n")[0])
     except (ValueError, RecursionError):  # an object that goes on after the first line
-        return text.startswith("{") and f'"{field}"' in text
-    return isinstance(first, dict) and field in first
+        return any(f'"{name}"' in text for name in names)
+    return isinstance(first, dict) and not first.keys().isdisjoint(names)
+
+
+def keys_of(entries: Sequence[Entry], name: str) -> list[str]:
+    """The records' ids: strings, or whole numbers, which become strings. Raises DataError about any other."""
+    values = [entry.value.get(name) for entry in entries]
+    kinds = {*map(type, values)}
+    if kinds == {int}:
+        return [str(value) for value in values]
+    if kinds == {str} and all(values):
+        return values  # type: ignore[return-value]
+    return [_key(entry, name) for entry in entries]
+
+
+def _ours(chosen: Mapping[str, Entry]) -> dict[str, str]:
+    answers = {}
+    for key, entry in chosen.items():
+        if entry.value.get("error") is None:
+            text = entry.get("response", str)
+            answers[key] = Verbatim(text) if entry.get("verbatim", bool, False) else text
+    return answers
 
 
 def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> Format:
@@ -167,31 +162,19 @@ def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> 
     raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(found)}{more}")
 
 
-def _key(entry: Entry, field: str) -> str:
-    value = entry.value.get(field)
+def _key(entry: Entry, name: str) -> str:
+    value = entry.value.get(name)
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is int or (type(value) is str and value):
         return str(value)
-    raise entry.error(f"expected an id (a string or an integer), found {show(value)}", field)
+    raise entry.error(f"expected an id (a string or an integer), found {show(value)}", name)
 
 
-def _some(ids: set[str]) -> str:
-    first = sorted(ids, key=lambda key: (len(key), key))[:_SHOWN]
-    return ", ".join(first) + (", ..." if len(ids) > _SHOWN else "")
-
-
-def _mismatch(
-    entries: Sequence[Entry], texts: Sequence[str], orders: Sequence[Sequence[tuple[str, str]]], field: str
-) -> DataError:
-    """Why nothing matches, told against the order that agrees for longest."""
-
-    def agreeing(order: Sequence[tuple[str, str]]) -> int:
-        pairs = zip(texts, order, strict=False)
-        return next((i for i, (text, (_, q)) in enumerate(pairs) if text != q), min(len(texts), len(order)))
-
-    best = max(orders, key=agreeing)
-    at = agreeing(best)
-    if at < min(len(texts), len(best)):
-        key, wanted = best[at]
-        return entries[at].error(f"expected the question of {key}, {show(wanted)}, found {show(texts[at])}", field)
-    last = entries[min(at, len(entries) - 1)]
-    return last.error(f"expected {len(best)} answers in the data's order, found {len(texts)}", field)
+def _number(values: Entry, key: str, value: object) -> int:
+    if type(value) is str:
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    return values.get(key, int)

@@ -80,19 +80,18 @@ class DataRoot:
             raise UserError(f"image name {relative!r} is that of a folder")
         key = posixpath.normpath(relative)
         folder, name = posixpath.split(key)
-        base = self._bases.get(folder)
-        if base is None:
-            base = self._bases[folder] = self.folder(folder)
-        if not os.path.exists(os.path.join(base, name)):
+        if folder not in self._known:
+            base = self.folder(folder)
+            self._known[folder] = base, _listed(base)
+        base, there = self._known[folder]
+        if there and name not in there:
             stem = posixpath.splitext(name)[0]
-            others = (stem + suffix for suffix in (".png", ".jpg", ".jpeg"))
-            name = next((other for other in others if os.path.exists(os.path.join(base, other))), name)
+            name = next((o for suffix in (".png", ".jpg", ".jpeg") if (o := stem + suffix) in there), name)
         return ImageRef(key=posixpath.join(folder, name), path=Path(base, name))
 
     @cached_property
-    def _bases(self) -> dict[str, str]:
-        """Where folders are, without links; `image` is called once an image, and text is three times faster than
-        paths."""
+    def _known(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """Where each folder is, without links, and the names in it: one look a folder instead of one an image."""
         return {}
 
     def folder(self, folder: str) -> str:
@@ -112,6 +111,14 @@ class DataRoot:
             with path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()
+
+
+def _listed(folder: str) -> frozenset[str]:
+    """Names in a folder; none if there is no such folder."""
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
 
 
 def resolve_root(name: str) -> DataRoot:

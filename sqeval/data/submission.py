@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping
+
+from pydantic_core import to_json
 
 from sqeval.errors import UserError
 
@@ -19,10 +20,10 @@ def answers_file(
     An id of `wanted` without an answer gets the empty one. `number`: ids are written as integers. Raises UserError for
     what a server would refuse: an id given twice, an answer to a question that is not in the split.
     """
-    twice = [name for name, n in Counter(wanted).items() if n > 1]
-    unknown = sorted(answers.keys() - set(wanted))
+    known = set(wanted)
+    twice = [] if len(known) == len(wanted) else [name for name, n in Counter(wanted).items() if n > 1]
+    unknown = sorted(answers.keys() - known)
     for what, ids in (("ids that occur twice", twice), ("answers to questions that are not in the split", unknown)):
         if ids:
             raise UserError(f"the server would refuse the submission: {len(ids)} {what}: {', '.join(ids[:_SHOWN])}")
-    rows = [{key: int(name) if number else name, "answer": answers.get(name, "")} for name in wanted]
-    return ".json", json.dumps(rows).encode()
+    return ".json", to_json([{key: int(name) if number else name, "answer": answers.get(name, "")} for name in wanted])

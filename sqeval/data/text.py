@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
 from sqeval.errors import DataError
 
+BOM = b"\xef\xbb\xbf"
+"""A byte order mark, which Windows programs put before UTF-8."""
+GZIP = b"\x1f\x8b"
+"""How gzipped files begin."""
+_HEAD = 4096
 
-def read_text(path: Path) -> str:
-    """The file as UTF-8 text; a byte order mark is dropped. Raises DataError."""
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content, unpacked if it is gzipped. Raises DataError."""
     try:
         data = path.read_bytes()
+        return gzip.decompress(data) if data.startswith(GZIP) else data
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"begins as a gzipped file and cannot be unpacked: {error}", file=path) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=path) from None
+
+
+def head(path: Path) -> bytes:
+    """The first bytes of what `read_bytes` gives. Raises DataError."""
     try:
-        return data.decode("utf-8-sig")
+        with path.open("rb") as stream:
+            start = stream.read(_HEAD)
+        if not start.startswith(GZIP):
+            return start
+        with gzip.open(path) as unpacked:
+            return unpacked.read(_HEAD)
+    except (OSError, EOFError, zlib.error):
+        return read_bytes(path)[:_HEAD]  # which says what is wrong
+
+
+def read_text(path: Path) -> str:
+    """The file as UTF-8 text, unpacked if it is gzipped; a byte order mark is dropped. Raises DataError."""
+    return decoded(read_bytes(path).removeprefix(BOM), path)
+
+
+def decoded(data: bytes, path: Path, line: int = 1) -> str:
+    """Text of UTF-8 bytes that begin on a `line` of the file. Raises DataError."""
+    try:
+        return data.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line += data.count(b"\n", 0, error.start)
         raise DataError(f"expected UTF-8 text, found byte 0x{data[error.start]:02x}", file=path, line=line) from None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from sqeval.config import RunConfig
+from sqeval.data.join import Allow
 from sqeval.errors import UserError
 from sqeval.model import Model
 from sqeval.progress import Progress, Silent
@@ -59,17 +61,26 @@ def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
     for flag, value in (*flags, ("--self-question", config.self_questions or None)):
         if value is not None:
             raise UserError(f"{flag}: model {kind} has no use for it; leave out {flag} {value}")
-    _refuse_args(kind, config.model_args)
     if kind == "replay":
         from sqeval.models.replay import Replay
 
-        replay = Replay(Path(str(config.ckpt)).expanduser())
+        replay = Replay(Path(str(config.ckpt)).expanduser(), _allowed(config.model_args))
         if config.limit is not None and not replay.of_run:
             raise UserError("--limit: a file of predictions is scored as a whole; leave it out")
         return replay
+    _refuse_args(kind, config.model_args)
     from sqeval.models.baselines import Majority, Random
 
     return Majority() if kind == "majority" else Random(config.seed)
+
+
+def _allowed(args: Mapping[str, str]) -> Allow:
+    """What a replay lets pass: ``allow_missing=true``."""
+    names = {f"allow_{field.name}": field.name for field in fields(Allow)}
+    for name, value in args.items():
+        if name not in names or value not in ("true", "false"):
+            raise UserError(f"--model-args {name}={value}: a replay takes {', '.join(names)}, each true or false")
+    return Allow(**{names[name]: value == "true" for name, value in args.items()})
 
 
 def _refuse_args(kind: str, args: Mapping[str, str]) -> None:

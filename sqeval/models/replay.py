@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqeval.data.predictions import require_all
+from sqeval.data.collection import paused
+from sqeval.data.join import STRICT, Allow, joined
 from sqeval.errors import DataError, UserError
 from sqeval.model import Completion, FinishReason, Group, Identity, Verbatim
 from sqeval.records import Record
@@ -16,6 +17,8 @@ from sqeval.rundir import RUN, SAMPLES, read_json, read_records
 if TYPE_CHECKING:
     from sqeval.task import Sample, Task
 
+MISSING = "no prediction in the file"
+
 
 class Replay:
     """Repeats the answers in `path`: a predictions file or folder, a samples.jsonl, or a run folder of ours.
@@ -23,50 +26,55 @@ class Replay:
     The identity is that of the model that gave the answers, where a run folder tells it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, allow: Allow = STRICT) -> None:
         """Raises UserError if there is nothing at `path`, DataError for a broken run.json."""
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; give predictions, or a run folder")
-        self._path = path
+        self._path, self._allow = path, allow
         run = read_json(path / RUN)
         self.of_run = run is not None
         self._answers: dict[str, dict[str, Completion]] = {}
         self.identity = _identity(path, run)
 
+    @paused()
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
-        """Read the answers to `samples`, all of a run, which must be exactly those in the file; once a task. Raises
-        DataError."""
+        """Read the answers to `samples`, all of a run, which must be those in the file but for what `allow` says; once
+        a task. Raises DataError."""
         if task.name in self._answers:
             return
         path = self._path / task.name / SAMPLES if self.of_run else self._path
         if path.name == SAMPLES:
-            self._answers[task.name] = _ours(path, task.name, samples)
+            self._answers[task.name] = _ours(path, task.name, samples, self._allow)
         else:
-            read = task.read_predictions(path, samples)
+            read = task.read_predictions(path, samples, self._allow)
             self._answers[task.name] = {key: Completion(task.name, key, text) for key, text in read.items()}
+
+    def answer(self, task: str, key: str) -> Completion:
+        """The answer to one question of a task that was fitted."""
+        return self._answers[task].get(key) or Completion(task, key, "", "missing", error=MISSING)
 
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for group in groups:
             for request in group.requests:
-                answer = self._answers[request.task].get(request.id)
-                yield answer or Completion(request.task, request.id, "", "error", error="no answer in the predictions")
+                yield self.answer(request.task, request.id)
 
 
-def _ours(path: Path, task: str, samples: Sequence[Sample]) -> dict[str, Completion]:
+def _ours(path: Path, task: str, samples: Sequence[Sample], allow: Allow) -> dict[str, Completion]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; the run has no answers to this task")
     records, torn = read_records(path)
     if torn:
         raise UserError(f"{path}: ends in the middle of a line; finish the run first")
-    require_all(path, [record.id for record in records], {sample.id for sample in samples})
-    return {record.id: completion(task, record) for record in records}
+    keys, ids = [record.id for record in records], {sample.id for sample in samples}
+    return {key: completion(task, record) for key, record in joined(path, keys, records, ids, allow).items()}
 
 
 def completion(task: str, record: Record) -> Completion:
     """The answer that a record of `task` was made from."""
     if record.error is not None:
-        return Completion(task, record.id, "", "error", error=record.error)
-    reason: FinishReason = "length" if record.finish_reason == "length" else "stop"
+        reason: FinishReason = "missing" if record.missing else "error"
+        return Completion(task, record.id, "", reason, error=record.error)
+    reason = "length" if record.finish_reason == "length" else "stop"
     text = record.response or ""
     return Completion(task, record.id, Verbatim(text) if record.verbatim else text, reason, judgement=record.judgement)
 

@@ -8,9 +8,9 @@ NONE = "–"
 """Stands for what is not known."""
 
 
-def percent(value: float | None) -> str:
+def percent(value: float | None, decimals: int = 1) -> str:
     """0.8123 -> ``81.2``."""
-    return NONE if value is None else f"{100 * value:.1f}"
+    return NONE if value is None else f"{100 * value:.{decimals}f}"
 
 
 def signed(value: float | None) -> str:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-PROBLEMS = ("unparsed", "errored", "truncated")
+_MOST_CELLS = 12
+PROBLEMS = ("unparsed", "errored", "missing", "truncated")
 """Counts of metrics.json that say that something went wrong with an answer."""
 
 
@@ -41,6 +42,32 @@ def summary_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
             count(primary["clusters"]),
         )
     return Group(table, *_versions(metrics), *_judges(metrics), *_not_computed(metrics), *_problems(metrics))
+
+
+def details_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """Every metric to two decimals, as the official evaluators print them; not the breakdowns into very many cells."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("metric", overflow="fold")
+    for heading in ("value", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    notes: list[Text] = []
+    for task, result in metrics.items():
+        families: dict[str, list[str]] = {}
+        for name in result["metrics"]:
+            families.setdefault(name.partition("=")[0], []).append(name)
+        for family, names in families.items():
+            if len(names) > _MOST_CELLS:
+                notes.append(Text(plain(f"{task}: {len(names)} of {family} are in metrics.json"), style="dim"))
+                continue
+            for name in names:
+                found = result["metrics"][name]
+                shown = plain(name) if len(metrics) == 1 else f"{plain(task)} {plain(name)}"
+                table.add_row(Text(shown), Text(percent(found["value"], 2)), Text(count(found["n"])))
+    return Group(table, *notes)
 
 
 def _versions(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:

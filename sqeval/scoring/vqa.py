@@ -18,6 +18,7 @@ _MAX_PERIODS = 32  # the official code passes the flag re.UNICODE, which is 32, 
 _CACHE = 1 << 18
 
 
+@lru_cache(maxsize=_CACHE)
 def strip(text: str) -> str:
     """What happens to every answer and prediction: newlines and tabs become spaces, the ends are stripped."""
     return text.replace("\n", " ").replace("\t", " ").strip()
@@ -68,10 +69,10 @@ def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
 
     They are normalised only if the stripped answers differ: against ten times ``yes``, ``Yes`` is wrong.
     """
-    prediction, stripped = strip(prediction), [strip(answer) for answer in answers]
-    if len(set(stripped)) == 1:
+    prediction, stripped = strip(prediction), [*map(strip, answers)]
+    if stripped.count(stripped[0]) == len(stripped):
         return prediction, stripped
-    return normalize(prediction), [normalize(answer) for answer in stripped]
+    return normalize(prediction), [*map(normalize, stripped)]
 
 
 def accuracy(prediction: str, answers: Sequence[str]) -> float:
@@ -82,7 +83,7 @@ def accuracy(prediction: str, answers: Sequence[str]) -> float:
     `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
     """
     text, others = compared(prediction, answers)
-    return agreement(tuple([answer == text for answer in others]))
+    return agreement(tuple(map(text.__eq__, others)))
 
 
 @lru_cache(maxsize=1 << 12)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sqeval.stats.clusters import bootstrap_sums, cluster_codes, cluster_sums, evaluator
+from sqeval.stats.clusters import added, bootstrap_sums, cluster_codes, cluster_sums, evaluator
 from sqeval.stats.distributions import normal_cdf, t_quantile
 from sqeval.stats.metric import Floats, Metric
 
@@ -68,7 +68,7 @@ def estimate(metric: Metric, *, replicates: int = 1000, seed: int = 0, level: fl
     if n == 0:
         return Estimate(math.nan, None, None, None, 0, 0)
     sums = cluster_sums(metric.columns, codes, clusters)
-    value = float(evaluator(metric, n)(sums.sum(axis=0)))
+    value = float(evaluator(metric, n)(added(metric.columns)))
     if clusters < 2 or math.isnan(value):
         return Estimate(value, None, None, None, n, clusters)
     if metric.function is None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
@@ -53,7 +54,7 @@ class Flickr30k(Captioning):
 
         return FLICKR30K
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         known = {sample.id for sample in samples}
         numbers = {sample.metadata["imgid"]: sample.id for sample in samples}
 
@@ -61,7 +62,7 @@ class Flickr30k(Captioning):
             name = PurePosixPath(key).stem
             return name if name in known else numbers.get(key, key)
 
-        return read_by_id(path, self.predictions, known, rename=rename)
+        return read_by_id(path, self.predictions, known, rename=rename, allow=allow)
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """There is no server; the file is in COCO's result format, for other people's scorers."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, read_table, require_unique
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import LIST, TABLE, Records
 from sqeval.data.mirror import Mirror
+from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means, ratio, ratio_of_sums
 from sqeval.model import Settings, Verbatim
@@ -99,6 +103,17 @@ class GQA(Task):
             if balanced and all(score in record.scores for record in balanced):
                 found.append(column(name, balanced, score))
         return [*found, *_distribution(balanced), *breakdown]
+
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
+        """An id that was written as a number has lost its leading zeros; it gets them back where that is clear."""
+        ids = {sample.id for sample in samples}
+        short = Counter(key.lstrip("0") for key in ids)
+        padded = {key.lstrip("0"): key for key in ids if short[key.lstrip("0")] == 1}
+
+        def rename(key: str) -> str:
+            return key if key in ids else padded.get(key, key)
+
+        return read_by_id(path, self.predictions, ids, final=self.results, rename=rename, allow=allow)
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file."""

@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_tsv, require_unique
 from sqeval.data.images import ImageRef
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import TSV, Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import NO_SCORE
-from sqeval.data.xlsx import read_xlsx, write_xlsx
+from sqeval.data.xlsx import write_xlsx
 from sqeval.errors import UserError
 from sqeval.metrics import cells, means
 from sqeval.model import Settings
@@ -148,11 +149,11 @@ class MMBench(Task):
         notes = [note for note in (found, NO_SCORE if hidden else None) if note]
         return f"{path.name} ({'; '.join(notes)})" if notes else path.name
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
-        """Also the spreadsheets that the server takes and that VLMEvalKit writes."""
-        entries = read_xlsx(path) if path.suffix.lower() == ".xlsx" else None
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
+        """Also the tables that the server takes and that VLMEvalKit writes: spreadsheets, with tabs, or JSON."""
         formats = (("index", "prediction"), *self.predictions)
-        return read_by_id(path, formats, {sample.id for sample in samples}, entries=entries)
+        ids = {sample.id for sample in samples}
+        return read_by_id(path, formats, ids, rename=lambda key: key.removesuffix(".0"), allow=allow)
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The spreadsheet that LLaVA makes for the server: a row a pass, with what the model said."""

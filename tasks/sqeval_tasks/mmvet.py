@@ -11,11 +11,11 @@ import numpy as np
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
+from sqeval.data.join import STRICT, Allow, joined
 from sqeval.data.layout import TABLE, Records
 from sqeval.data.mirror import Mirror
-from sqeval.data.predictions import read_by_id, require_all
+from sqeval.data.predictions import is_object_with, read_by_id
 from sqeval.data.root import DataRoot
-from sqeval.data.text import read_text
 from sqeval.judged import Inquiry, JudgedTask
 from sqeval.metrics import Floats, column
 from sqeval.model import Settings
@@ -125,14 +125,20 @@ class MMVet(JudgedTask):
             found.append(column(f"score/integration={combination}", members, "score"))
         return [*found, *_spread(records)]
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """The official result file, one object of id and response; LLaVA's lines, whose ids are numbers."""
         ids = {sample.id for sample in samples}
-        if path.is_file() and any(f'"{key}"' in read_text(path).partition(":")[0] for key in ids):
-            official = read_object(path, unique_keys=True)
-            require_all(path, official.value, ids)
-            return {key: official.get(key, str) for key in official.value}
-        return read_by_id(path, self.predictions, ids, rename=lambda key: f"v1_{key}" if key.isdecimal() else key)
+        if is_object_with(path, *ids):
+            official = read_object(path, unique_keys=not allow.duplicates)
+            chosen = joined(path, list(official.value), list(official.value), ids, allow)
+            return {key: official.get(key, str) for key in chosen}
+        return read_by_id(
+            path,
+            self.predictions,
+            ids,
+            rename=lambda key: f"v1_{key}" if key.isdecimal() else key,
+            allow=allow,
+        )
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file, which the authors' own judge takes."""

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import LINES, Records
 from sqeval.data.mirror import Mirror
-from sqeval.data.predictions import read_by_id, read_in_order
 from sqeval.data.root import DataRoot
 from sqeval.metrics import cells, ratio_of_sums
 from sqeval.model import Settings
@@ -18,6 +18,7 @@ from sqeval.records import Record
 from sqeval.scoring import yesno
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score, Size, Task, WantedFile
+from sqeval_tasks.pope_files import LLAVA_OFFSETS, read_answers
 
 CATEGORIES = ("random", "popular", "adversarial")
 MEASURES = {
@@ -28,8 +29,6 @@ MEASURES = {
     "yes_ratio": yesno.yes_ratio,
 }
 DATA_VERSIONS = {2_910: "2,910 random questions (LLaVA's tables)", 3_000: "3,000 random questions (current)"}
-LLAVA_OFFSETS = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}
-"""LLaVA's question file numbers the three categories in one space."""
 
 
 class POPE(Task):
@@ -109,14 +108,12 @@ class POPE(Task):
         return [f1_mean, *pooled, *by_category]
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str | None:
-        return DATA_VERSIONS.get(len(_ordered(samples, "random")))
+        return DATA_VERSIONS.get(sum(sample.tags["category"] == "random" for sample in samples))
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
-        """Also LLaVA's numbers as ids, and the official files of {question, answer} without ids: one file, or a folder
-        with one a category."""
-        ids = {sample.id for sample in samples}
-        in_order = read_in_order(path, [_ordered(samples, c) for c in CATEGORIES], ("question", "answer"))
-        return read_by_id(path, self.predictions, ids, rename=_from_llava) if in_order is None else in_order
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
+        """The official files of {question, answer} without ids, and {question_id, text}, with LLaVA's numbers or those
+        of a category: one file, or a folder with one a category."""
+        return read_answers(path, {category: _ordered(samples, category) for category in CATEGORIES}, allow)
 
 
 def _category(root: DataRoot, category: str, entries: Sequence[Entry]) -> list[Sample]:
@@ -136,14 +133,6 @@ def _sample(root: DataRoot, category: str, entry: Entry) -> Sample:
     )
 
 
-def _ordered(samples: Sequence[Sample], category: str) -> list[tuple[str, str]]:
-    """(id, question) of the samples of one category."""
-    return [(sample.id, sample.question) for sample in samples if sample.tags["category"] == category]
-
-
-def _from_llava(key: str) -> str:
-    """``10000007`` is ``random/7``; other ids stay as they are."""
-    if not key.isdecimal():
-        return key
-    category, offset = max(((c, o) for c, o in LLAVA_OFFSETS.items() if o < int(key)), key=lambda pair: pair[1])
-    return f"{category}/{int(key) - offset}"
+def _ordered(samples: Sequence[Sample], category: str) -> dict[str, str]:
+    """Question by id of the samples of one category, in their order."""
+    return {sample.id: sample.question for sample in samples if sample.tags["category"] == category}

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, read_table
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import ALL, TABLE, Records
 from sqeval.data.mirror import Mirror
-from sqeval.data.predictions import read_by_id, read_by_key
+from sqeval.data.predictions import is_object_with, read_by_id, read_numbers
 from sqeval.data.root import DataRoot
 from sqeval.metrics import column, means
 from sqeval.model import Settings
@@ -99,11 +100,17 @@ class ScienceQA(Task):
             *means(records, "accuracy", ["grade", "topic"])[1:],
         ]
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
-        """Also the official ``{"results": {pid: index of the choice}}``; an index that is no choice is no answer."""
-        indices = read_by_key(path, "results", int, {sample.id for sample in samples})
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
+        """Also the official ``{"results": {pid: index of the choice}}``, which LLaVA's evaluation writes as well; an
+        index that is no choice is no answer. And LLaVA's other file, of ``correct`` and ``incorrect`` responses."""
+        ids = {sample.id for sample in samples}
+        indices = read_numbers(path, "results", ids, allow)
         if indices is None:
-            return read_by_id(path, self.predictions, {sample.id for sample in samples})
+            if is_object_with(path, "incorrect"):
+                sorted_out = read_object(path)
+                entries = [*sorted_out.entries("correct"), *sorted_out.entries("incorrect")]
+                return read_by_id(path, (("question_id", "pred"),), ids, entries=entries, allow=allow)
+            return read_by_id(path, self.predictions, ids, allow=allow)
         choices = {sample.id: len(sample.metadata["choices"]) for sample in samples}
         return {pid: LETTERS[i] if 0 <= i < choices[pid] else "" for pid, i in indices.items()}
 

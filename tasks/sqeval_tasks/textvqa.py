@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object, require_unique
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id, read_by_question
@@ -117,13 +118,13 @@ class TextVQA(Task):
         split = present(root, SPLITS)
         return f"{split.version}, {'with' if root.find(split.files[1].path) else 'without'} OCR tokens"
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """In LLaVA's answer file the number is the image's: its prompt tells the question."""
         keys = {sample.id: (sample.metadata["image_id"], sample.question.lower()) for sample in samples}
-        found = read_by_question(path, keys, ("question_id", "prompt", "text"), _asked)
+        found = read_by_question(path, keys, ("question_id", "prompt", "text"), _asked, allow)
         if found is not None:
             return found
-        return read_by_id(path, self.predictions, set(keys), final=self.results)
+        return read_by_id(path, self.predictions, set(keys), final=self.results, allow=allow)
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file. It holds the responses: the evaluator processes them, and twice is once too
@@ -160,6 +161,9 @@ def _sample(root: DataRoot, split: Split, entry: Entry, ocr: Mapping[str, list[s
 
 
 def _asked(prompt: str) -> str:
-    """The question of a prompt, as LLaVA's evaluation finds it: the first line, unless that has the tokens."""
+    """The question of a prompt, as LLaVA's evaluation finds it: the first line, unless that has the tokens; in the
+    form of before version 1.5, what stands between two words."""
+    if prompt.startswith("OCR tokens: ") and "Question: " in prompt:
+        return prompt.partition("Question: ")[2].partition(" Short answer:")[0].lower()
     lines = prompt.split("\n")
     return (lines[1] if lines[0].startswith("Reference OCR token:") and len(lines) > 1 else lines[0]).lower()

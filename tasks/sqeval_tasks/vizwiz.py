@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, require_unique
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import LIST, Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
@@ -120,13 +121,15 @@ class VizWiz(Task):
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return present(root, SPLITS).version
 
-    def read_predictions(self, path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """The id may also be the image's name without suffix, as in the hub's copy, or LLaVA's number: the position of
         the question in the file."""
         ids = [sample.id for sample in samples]
         names = {str(i): name for i, name in enumerate(ids)} | {Path(name).stem: name for name in ids}
         formats = (*self.predictions, ("image", "text"))
-        return read_by_id(path, formats, set(ids), final=self.results, rename=lambda key: names.get(key, key))
+        return read_by_id(
+            path, formats, set(ids), final=self.results, rename=lambda key: names.get(key, key), allow=allow
+        )
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sqeval.data.collection import paused
+from sqeval.data.columns import field, inner_field
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_object, require_unique
-from sqeval.data.images import ImageRef
 from sqeval.data.layout import Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
@@ -55,6 +55,7 @@ HIDDEN = (
         public=False,
     ),
 )
+TAGS = ("answer_type", "question_type")
 SPLITS = (VAL, *HIDDEN)
 
 
@@ -94,19 +95,16 @@ class VQAv2(Task):
     def samples(self, root: DataRoot) -> list[Sample]:
         split = present(root, SPLITS)
         questions = _by_id(read_object(root.file(split.questions)).entries("questions"))
-        images: dict[int, ImageRef] = {}
         self._unasked = _unasked(root, questions) if split.questions == TEST_DEV else []
         if split is not VAL:
-            return [_sample(root, split, images, key, question) for key, question in questions.items()]
+            return _samples(root, split, questions)
         annotations = _by_id(read_object(root.file(ANNOTATIONS)).entries("annotations"))
         for key in questions.keys() - annotations.keys():
             raise questions[key].error(f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
         for key in annotations.keys() - questions.keys():
             problem = f"annotation of question {key}, which is not in {QUESTIONS}"
             raise annotations[key].error(problem, "question_id")
-        return [
-            _sample(root, split, images, key, questions[key], annotation) for key, annotation in annotations.items()
-        ]
+        return _samples(root, split, {key: questions[key] for key in annotations}, annotations)
 
     def mirrors(self) -> Mapping[str, Mirror | str]:
         from sqeval_tasks.mirrors.vqa import VQAV2
@@ -137,7 +135,7 @@ class VQAv2(Task):
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         scored = [record for record in records if record.reference is not None]
-        return means(scored, "accuracy", ["answer_type", "question_type"])
+        return means(scored, "accuracy", TAGS)
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return present(root, SPLITS).version
@@ -152,9 +150,11 @@ class VQAv2(Task):
 
 
 def _by_id(entries: Sequence[Entry]) -> dict[int, Entry]:
-    keyed = [(entry.get("question_id", int), entry) for entry in entries]
-    require_unique(keyed, "question_id")
-    return dict(keyed)
+    keys = field(entries, "question_id", int)
+    found = dict(zip(keys, entries, strict=True))
+    if len(found) < len(keys):
+        require_unique(zip(keys, entries, strict=True), "question_id")
+    return found
 
 
 def _unasked(root: DataRoot, questions: Mapping[int, Entry]) -> list[str]:
@@ -168,34 +168,38 @@ def _unasked(root: DataRoot, questions: Mapping[int, Entry]) -> list[str]:
     return [str(key) for key in test if key not in questions]
 
 
-def _sample(
-    root: DataRoot,
-    split: Split,
-    images: dict[int, ImageRef],
-    key: int,
-    question: Entry,
-    annotation: Entry | None = None,
-) -> Sample:
-    number = question.get("image_id", int)
-    if annotation is not None and annotation.get("image_id", int) != number:
-        raise annotation.error(f"expected image {number} as in {QUESTIONS}", "image_id")
-    if number not in images:
-        images[number] = root.image(f"{split.images}{number:012d}.jpg")
-    tags = () if annotation is None else ("answer_type", "question_type")
-    return Sample(
-        id=str(key),
-        image=images[number],
-        question=question.get("question", str),
-        reference=None if annotation is None else _answers(annotation),
-        cluster=images[number].key,
-        tags={tag: annotation.get(tag, str) for tag in tags if annotation is not None},
-    )
+def _samples(
+    root: DataRoot, split: Split, questions: Mapping[int, Entry], annotations: Mapping[int, Entry] | None = None
+) -> list[Sample]:
+    """In the order of `questions`, to which `annotations` belong one by one; None: the answers are hidden."""
+    asked = list(questions.values())
+    numbers = field(asked, "image_id", int)
+    images = {number: root.image(f"{split.images}{number:012d}.jpg") for number in dict.fromkeys(numbers)}
+    texts = field(asked, "question", str)
+    if annotations is None:
+        return [
+            Sample(str(key), images[number], text, None, images[number].key)
+            for key, number, text in zip(questions, numbers, texts, strict=True)
+        ]
+    answered = list(annotations.values())
+    if field(answered, "image_id", int) != numbers:
+        for number, annotation in zip(numbers, answered, strict=True):
+            if annotation.value["image_id"] != number:
+                raise annotation.error(f"expected image {number} as in {QUESTIONS}", "image_id")
+    kinds = [
+        dict(zip(TAGS, cells, strict=True)) for cells in zip(*(field(answered, t, str) for t in TAGS), strict=True)
+    ]
+    return [
+        Sample(str(key), images[number], text, answers, images[number].key, tags)
+        for key, number, text, answers, tags in zip(questions, numbers, texts, _answers(answered), kinds, strict=True)
+    ]
 
 
-def _answers(annotation: Entry) -> list[str]:
+def _answers(annotations: Sequence[Entry]) -> list[list[str]]:
     """The annotators' answers. Their ids must differ, because the official code tells annotators apart by them."""
-    answers = annotation.column("answers", "answer", str)
-    ids = annotation.column("answers", "answer_id", int)
-    if not answers or len(set(ids)) < len(ids):
-        raise annotation.error("expected answers with different answer_id", "answers")
+    answers = inner_field(annotations, "answers", "answer", str)
+    ids = inner_field(annotations, "answers", "answer_id", int)
+    for annotation, texts, numbers in zip(annotations, answers, ids, strict=True):
+        if not texts or len(set(numbers)) < len(numbers):
+            raise annotation.error("expected answers with different answer_id", "answers")
     return answers

@@ -150,6 +150,40 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+ODD = [
+    "0.1",
+    "1e22",
+    "1E-7",
+    "-0",
+    "-0.0",
+    "1.0",
+    "123456789012345678901234567890",
+    "5e-324",
+    "1e400",
+    "01",
+    "1.",
+    "+1",
+    "tru",
+]
+ODD += [
+    "NaN",
+    "-Infinity",
+    "null",
+    "true",
+    '"\\ud83d"',
+    '"\\ud83d\\ude00"',
+    '"\\u00e9 é"',
+    '"\x01"',
+    '{"b": 1, "b": 2}',
+    "",
+    "[1,]",
+]
+
+
+def in_a_list(texts: list[str]) -> str:
+    return f"[{', '.join(texts)}]"
+
+
 @settings(max_examples=150, deadline=None)
 @given(value=JSON, cut=st.integers(0, 40), junk=st.binary(max_size=4), indent=st.none() | st.just(1))
 def test_damaged_files_give_records_or_a_message(tmp_path_factory, value, cut, junk, indent) -> None:
@@ -160,6 +194,20 @@ def test_damaged_files_give_records_or_a_message(tmp_path_factory, value, cut, j
             for name in [*entry.value, "missing"]:
                 for kind in (str, int, list, dict):
                     entries_or_message(lambda entry=entry, name=name, kind=kind: entry.get(name, kind))
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.recursive(st.sampled_from(ODD), lambda inner: st.lists(inner, max_size=3).map(in_a_list)))
+def test_values_are_those_of_json(tmp_path_factory, text: str) -> None:
+    """The fast parser takes nothing that json refuses, and makes the same of it."""
+    path = write(tmp_path_factory.mktemp("same", numbered=True), f'{{"a": {text}}}')
+    found = entries_or_message(lambda: read_object(path))
+    try:
+        expected = repr(json.loads(path.read_text("utf-8"), parse_constant=str.upper))
+    except ValueError:
+        expected = None
+    refused = expected is None or "NAN" in expected or "INFINITY" in expected
+    assert [repr(entry.value) for entry in found] == ([] if refused else [expected])
 
 
 def entries_or_message(read) -> list[Entry]:

@@ -188,7 +188,14 @@ def test_garbage_is_kept_counted_and_asked_about_again(config: Make, court: Cour
     assert outcome.errors["mmvet"] == [("v1_1", "the judge's reply cannot be read: 'well...'")]
     assert lines(config())[1]["judgement"]["rounds"] == [["well..."] * 5]
     assert metrics(config())["metrics"]["score"]["value"] == pytest.approx(0.2)  # the protocol's 0 of 4 grades
-    assert metrics(config())["counts"] == {"n": 4, "scored": 3, "unparsed": 0, "errored": 1, "truncated": 0}
+    assert metrics(config())["counts"] == {
+        "n": 4,
+        "scored": 3,
+        "unparsed": 0,
+        "errored": 1,
+        "missing": 0,
+        "truncated": 0,
+    }
     evaluate(config(), model=Speaker())  # without a judge everything stays
     assert metrics(config())["counts"]["errored"] == 1
     court.replying, again = fair, Speaker()

@@ -55,7 +55,7 @@ def test_a_looking_model_is_right_and_everything_is_on_disk(config: Make, data: 
     assert all("rarity" in r.scores for r in written)
     metrics = stored(config(), "shades/metrics.json")
     assert metrics == outcome.metrics["shades"]
-    assert metrics["counts"] == {"n": 25, "scored": 24, "unparsed": 1, "errored": 0, "truncated": 1}
+    assert metrics["counts"] == {"n": 25, "scored": 24, "unparsed": 1, "errored": 0, "missing": 0, "truncated": 1}
     assert metrics["not_computed"] == {"depth": "a ruler is missing"}
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(24 / 25)
     assert metrics["metrics"]["accuracy"]["clusters"] == 9
@@ -117,7 +117,14 @@ def test_broken_images_are_errors_counted_and_wrong(config: Make, data: Path) ->
     broken = [r for r in records(config()) if r.errored]
     assert {r.image for r in broken} == {"shades/images/2.png", "shades/images/5.png"}
     assert all(r.response is None and r.scores["accuracy"] == 0 and r.finish_reason == "error" for r in broken)
-    assert outcome.metrics["shades"]["counts"] == {"n": 25, "scored": 18, "unparsed": 1, "errored": 6, "truncated": 1}
+    assert outcome.metrics["shades"]["counts"] == {
+        "n": 25,
+        "scored": 18,
+        "unparsed": 1,
+        "errored": 6,
+        "missing": 0,
+        "truncated": 1,
+    }
     assert outcome.metrics["shades"]["metrics"]["accuracy"]["value"] == pytest.approx(18 / 25)
 
     truncated.write_bytes(whole)  # the cause put right: only what failed is asked again
