@@ -26,7 +26,8 @@ def command(
     from rich.console import Console
     from rich.text import Text
 
-    from sqeval.compare import Rules, compare_runs, exit_code
+    from sqeval.compare import compare_runs
+    from sqeval.comparison import Rules, exit_code
     from sqeval.matchup import match
     from sqeval.report.comparison import as_json, as_markdown, legend, screen, tally
     from sqeval.report.files import write_text

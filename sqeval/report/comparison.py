@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqeval.compare import Rules, RunComparison, TaskComparison
+from sqeval.comparison import Rules, RunComparison, TaskComparison
 from sqeval.report.numbers import NONE, count, percent, pvalue, signed, signed_interval
 from sqeval.report.text import markdown, markdown_table, plain
 from sqeval.stats.differences import Difference
