@@ -120,7 +120,10 @@ def main() -> None:
         command = [sys.executable, __file__, "--timed", str(folder)]
         runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(args.repeat)]
         best = min(runs, key=lambda run: run["seconds"])
-        print(f"{args.questions:,} questions a side, {args.images:,} images: {best['seconds']:.1f} s ({best['cpu']:.1f} s CPU)")
+        print(
+            f"{args.questions:,} questions a side, {args.images:,} images: "
+            f"{best['seconds']:.1f} s ({best['cpu']:.1f} s CPU)"
+        )
         print("  " + ", ".join(best["row"]))
         began = time.perf_counter()
         value, stderr = loop(folder, args.replicates)

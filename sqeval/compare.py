@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isnan
 
 from sqeval.cells import cells
-from sqeval.circumstances import same_weights
+from sqeval.circumstances import changed, same_weights
 from sqeval.comparability import differing
-from sqeval.comparison import MetricComparison, Rules, RunComparison, TaskComparison
+from sqeval.comparison import Mean, MetricComparison, Rules, RunComparison, TaskComparison
 from sqeval.data.collection import paused
 from sqeval.errors import IncompleteError, SqevalError, UserError
 from sqeval.flips import flips, per_unit
 from sqeval.gates import counted, failed_gates
+from sqeval.noise import floors
 from sqeval.records import Record
 from sqeval.registry import get_task
 from sqeval.runs import Run, TaskRun
 from sqeval.stats.differences import Difference, difference
 from sqeval.stats.gate import Verdict, verdict
+from sqeval.stats.groups import average
 from sqeval.stats.metric import Metric
 from sqeval.stats.significance import holm
 
@@ -41,7 +44,15 @@ def compare_runs(baseline: Run, candidate: Run, rules: Rules, *, brief: bool = F
         if not (brief and differing(base, other)):
             tasks.append(_compare_task(base, other, limited, rules, brief))
     judged = [replace(task, surprising=same and _surprising(task)) for task in _judge(tasks, rules)]
-    return RunComparison(baseline, candidate, tuple(judged), tuple(missing))
+    return RunComparison(
+        baseline,
+        candidate,
+        tuple(judged),
+        tuple(missing),
+        _means(judged, 1 - rules.alpha),
+        changed(baseline, candidate),
+        floors(baseline),
+    )
 
 
 def _judge(tasks: Sequence[TaskComparison], rules: Rules) -> list[TaskComparison]:
@@ -70,6 +81,28 @@ def _adjusted(found: Sequence[Difference]) -> Iterator[float | None]:
     return (None if each.p is None else next(tested) for each in found)
 
 
+def _means(tasks: Sequence[TaskComparison], level: float) -> tuple[Mean, ...]:
+    """Mean differences of the tasks that share a primary metric; accuracy and CIDEr have no common mean."""
+    named: dict[str, list[tuple[str, Difference]]] = {}
+    for task in tasks:
+        if task.verdict is not Verdict.INCOMPARABLE and task.difference and task.difference.stderr is not None:
+            named.setdefault(task.metric, []).append((task.task, task.difference))
+    return tuple(
+        Mean(
+            metric,
+            tuple(task for task, _ in found),
+            average(
+                [each.value for _, each in found],
+                [each.stderr or 0.0 for _, each in found],
+                [each.clusters for _, each in found],
+                level,
+            ),
+        )
+        for metric, found in named.items()
+        if len(found) > 1
+    )
+
+
 def _surprising(task: TaskComparison) -> bool:
     found = task.difference
     return bool(found and found.stderr is not None and found.gain > SURPRISING * found.stderr and not found.identical)
@@ -96,9 +129,10 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, rules: Rules, brie
         run.records if len(common) == len(run.records) else [record for record in run.records if record.id in common]
         for run in (base, candidate)
     ]
-    counts = [counted(some) if ours != theirs else run.result["counts"] for run, some in zip((base, candidate), records)]
+    sides = list(zip((base, candidate), records, strict=True))
+    counts = [counted(some) if ours != theirs else run.result["counts"] for run, some in sides]
     metric = str(base.result["primary"])
-    before, after = (_metrics(run, some) for run, some in zip((base, candidate), records))
+    before, after = (metrics_of(run, some) for run, some in sides)
     if not len(before[metric].ids):
         raise UserError("there is no score: the answers are not public")
     gates = failed_gates(*counts, max_errors=rules.max_errors, max_rise=rules.max_rise / 100)
@@ -117,9 +151,10 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, rules: Rules, brie
     return replace(
         compared,
         others=tuple(
-            MetricComparison(name, Verdict.INCONCLUSIVE, difference(before[name], after[name], level=level))
+            MetricComparison(name, Verdict.INCONCLUSIVE, found)
             for name in before
             if name != metric and "/" not in name and name in after
+            if not isnan((found := difference(before[name], after[name], level=level)).value)
         ),
         flips=flips(before[unit], after[unit], (records[0], records[1]), parts) if unit else None,
         cells=parts,
@@ -133,10 +168,13 @@ def _ids(run: TaskRun) -> set[str]:
     return ids
 
 
-def _metrics(run: TaskRun, records: Sequence[Record]) -> dict[str, Metric]:
-    """The task's metrics, computed anew from these records of it."""
+def metrics_of(run: TaskRun, records: Sequence[Record] | None = None) -> dict[str, Metric]:
+    """The task's metrics, computed anew from all or some of its records.
+
+    Raises UserError if the installed task is of another version than the run.
+    """
     task = get_task(run.name)
     if task.version != run.result["version"]:
         then = run.result["version"]
         raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")
-    return {metric.name: metric for metric in task.metrics(records)}
+    return {metric.name: metric for metric in task.metrics(run.records if records is None else records)}

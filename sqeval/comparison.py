@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqeval.cells import Cell
+from sqeval.circumstances import Change
 from sqeval.errors import EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_REGRESSION
 from sqeval.flips import Flips
+from sqeval.noise import Floor
 from sqeval.runs import Run
 from sqeval.stats.differences import Difference
 from sqeval.stats.gate import Verdict
+from sqeval.stats.groups import Average
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Rules:
     """Smaller differences, in points, are neither regressions nor improvements, however certain."""
     max_errors: int = 0
     """Errored samples a task and side that are tolerated."""
-    max_rise: float = 1.0
+    max_rise: float = 5.0
     """Points by which the share of unparsed, or of truncated, answers may rise."""
     allow_partial: bool = False
     """Whether runs that answered different samples are compared on those that both have."""
@@ -75,6 +78,15 @@ class TaskComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean difference over several tasks with the same primary metric."""
+
+    metric: str
+    tasks: tuple[str, ...]
+    average: Average
+
+
+@dataclass(frozen=True, slots=True)
 class RunComparison:
     """All tasks that two runs share."""
 
@@ -83,6 +95,11 @@ class RunComparison:
     tasks: tuple[TaskComparison, ...]
     missing: tuple[str, ...]
     """Tasks that only one of the two has."""
+    means: tuple[Mean, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What else is known to differ."""
+    floors: Mapping[str, Floor] = field(default_factory=dict)
+    """Noise floor of the stored baseline by task, where it was measured."""
 
     @property
     def comparable(self) -> bool:

@@ -11,7 +11,7 @@ RISING = ("unparsed", "truncated")
 
 
 def failed_gates(
-    base: Mapping[str, int], candidate: Mapping[str, int], *, max_errors: int = 0, max_rise: float = 0.01
+    base: Mapping[str, int], candidate: Mapping[str, int], *, max_errors: int = 0, max_rise: float = 0.05
 ) -> tuple[str, ...]:
     """The gates that two runs of a task fail, each in one sentence; none if all hold.
 

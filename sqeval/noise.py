@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqeval import atomic
-from sqeval.circumstances import changed, same_weights
-from sqeval.comparison import RunComparison
+from sqeval.circumstances import same_weights
 from sqeval.errors import DataError, IncompleteError
+from sqeval.report.files import write_text
 from sqeval.rundir import read_json, to_json
 from sqeval.runs import Run
+
+if TYPE_CHECKING:
+    from sqeval.comparison import RunComparison
 
 FLOOR = "aa.json"
 """In the folder of a stored baseline."""
@@ -49,22 +51,27 @@ def measured(comparison: RunComparison) -> dict[str, Floor]:
     return found
 
 
-def keep(comparison: RunComparison) -> Path:
-    """Add what two runs of one checkpoint differ by to their stored baseline. Returns the file."""
+def keep(comparison: RunComparison) -> str:
+    """Add what two runs of one checkpoint differ by to their baseline, if that is a stored one. Says what was done."""
+    if not comparison.baseline.is_baseline:
+        return (
+            f"The noise floor was not kept: {comparison.baseline.name} is no stored baseline (`sqeval baseline RUN`)."
+        )
     path = comparison.baseline.path / FLOOR
     entry = {
         "run": comparison.candidate.name,
         "started": comparison.candidate.started,
-        "changed": [asdict(change) for change in changed(comparison.baseline, comparison.candidate)],
+        "changed": [asdict(change) for change in comparison.changes],
         "tasks": {name: asdict(floor) for name, floor in measured(comparison).items()},
     }
-    earlier = [other for other in _measurements(path) if (other["run"], other["started"]) != (entry["run"], entry["started"])]
-    atomic.write_text(path, to_json({"schema": 1, "measurements": [*earlier, entry]}))
-    return path
+    new = (entry["run"], entry["started"])
+    earlier = [other for other in _measurements(path) if (other.get("run"), other.get("started")) != new]
+    write_text(path, to_json({"schema": 1, "measurements": [*earlier, entry]}))
+    return f"The noise floor is kept in {path}."
 
 
 def floors(baseline: Run) -> Mapping[str, Floor]:
-    """The noisiest measurement of each task that is stored with a baseline; empty if there is none. Raises DataError."""
+    """The noisiest stored measurement of each task; empty if there is none. Raises DataError for a damaged file."""
     path = baseline.path / FLOOR
     found: dict[str, Floor] = {}
     for name, floor in _floors(path, _measurements(path)):
@@ -87,7 +94,7 @@ def _floors(path: Path, entries: Iterable[Mapping[str, Any]]) -> Iterable[tuple[
 def _measurements(path: Path) -> list[dict[str, Any]]:
     value = read_json(path) or {"measurements": []}
     entries = value.get("measurements")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and "run" in entry for entry in entries):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise _broken(path, "no list of measurements")
     return entries
 

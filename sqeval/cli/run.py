@@ -156,6 +156,7 @@ def show(outcome: Outcome, max_errors: int) -> None:
     from rich.console import Console
 
     from sqeval.errors import IncompleteError
+    from sqeval.latest import beside
     from sqeval.report.summary import summary_table
     from sqeval.report.text import plain
 
@@ -164,8 +165,11 @@ def show(outcome: Outcome, max_errors: int) -> None:
     for task, errors in outcome.errors.items():
         for sample, message in errors:
             print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
+    console = Console()
     if outcome.metrics:
-        Console().print(summary_table(outcome.metrics))
+        console.print(summary_table(outcome.metrics))
+    for line in beside(outcome.folder):
+        console.print(line, style="dim", markup=False, highlight=False)
     print(outcome.folder)
     open_ends = list(outcome.waits.values())
     if outcome.errored > max_errors:

@@ -78,7 +78,8 @@ def difference(
     of freedom. Functions of sums: one bootstrap over clusters with the same draw on both sides, percentile interval,
     p-value from t of value over standard error. If the runs differ in fewer than 40 clusters, the p-value is that of
     the permutation that swaps them there: t takes a handful of flips in one direction for certain too soon.
-    Ids that occur several times are averaged first. Raises ValueError for a unit whose cluster differs between the runs.
+    Ids that occur several times are averaged first. Raises ValueError for a unit that is in another cluster in the
+    other run.
     """
     return compared(pairs(base, candidate), replicates=replicates, seed=seed, level=level, power=power)
 
