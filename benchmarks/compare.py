@@ -10,7 +10,7 @@ replicates draws questions and takes the difference of two means.
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,14 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sqeval.compare import compare_runs
-from sqeval.comparison import Rules
+from sqeval.errors import EXIT_REGRESSION
 from sqeval.records import Record
 from sqeval.registry import get_task
-from sqeval.report.comparison import row
 from sqeval.rundir import RunFolder
 from sqeval.runner import counts
-from sqeval.runs import load_run
 from sqeval.stats import estimate
 
 QUESTIONS, IMAGES = 214_354, 40_504
@@ -94,12 +91,16 @@ def loop(folder: Path, replicates: int) -> tuple[float, float]:
     return float(gaps.mean()), float(np.std(drawn, ddof=1))
 
 
-def child(folder: Path) -> None:
-    """What `sqeval compare` does, timed without the start of Python."""
-    began, cpu = time.perf_counter(), time.process_time()
-    found = compare_runs(load_run(folder / "one"), load_run(folder / "two"), Rules())
-    took = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
-    print(json.dumps({**took, "row": row(found.tasks[0])}))
+def compared(folder: Path) -> tuple[float, float, str]:
+    """Seconds, seconds of CPU and output of `sqeval compare`, from the start of Python to its end."""
+    command = [sys.executable, "-c", "from sqeval.cli.app import main; main()", "compare"]
+    before, began = os.times(), time.perf_counter()
+    runs = [str(folder / name) for name in ("one", "two")]
+    done = subprocess.run([*command, *runs], capture_output=True, text=True, check=False)
+    took, after = time.perf_counter() - began, os.times()
+    assert done.returncode == EXIT_REGRESSION, done.stderr
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return took, cpu, done.stdout
 
 
 def main() -> None:
@@ -109,29 +110,20 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=1000, help="of the plain bootstrap")
     parser.add_argument("--repeat", type=int, default=3, help="the fastest counts")
     parser.add_argument("--folder", type=Path, help="keep the generated runs here")
-    parser.add_argument("--timed", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.timed:
-        return child(args.timed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
         if not (folder / "two" / "run.json").exists():
             generate(folder, args.questions, args.images)
-        command = [sys.executable, __file__, "--timed", str(folder)]
-        runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(args.repeat)]
-        best = min(runs, key=lambda run: run["seconds"])
-        print(
-            f"{args.questions:,} questions a side, {args.images:,} images: "
-            f"{best['seconds']:.1f} s ({best['cpu']:.1f} s CPU)"
-        )
-        print("  " + ", ".join(best["row"]))
+        seconds, cpu, shown = min(compared(folder) for _ in range(args.repeat))
+        print(f"{args.questions:,} questions a side, {args.images:,} images: {seconds:.1f} s ({cpu:.1f} s of CPU)")
+        print(shown)
         began = time.perf_counter()
         value, stderr = loop(folder, args.replicates)
         took = time.perf_counter() - began
         print(f"pandas, {args.replicates:,} replicates, questions drawn one by one: {took:.1f} s")
         print(f"  {100 * value:+.2f} ± {100 * stderr:.2f} (no cells, no flips, no clusters)")
-        print(f"ratio: {took / best['seconds']:.1f}")
-    return None
+        print(f"ratio: {took / seconds:.1f}")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,9 @@ def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, na
     its cells.
     """
     name = name or score
-    metrics = [column(name, records, score)]
-    for tag in tags:
-        for cell, members in cells(records, tag).items():
-            metrics.append(column(f"{name}/{tag}={cell}", members, score))
-    return metrics
+    whole = column(name, records, score)
+    parts = ((f"{name}/{tag}={cell}", rows) for tag in tags for cell, rows in _rows(records, tag).items())
+    return [whole, *(_part(whole, part, rows) for part, rows in parts)]
 
 
 def column(name: str, records: Sequence[Record], score: str) -> Metric:
@@ -50,11 +48,21 @@ def ratio(sums: Floats) -> Floats:
 
 def cells(records: Sequence[Record], tag: str) -> Mapping[str, list[Record]]:
     """Records by the value of `tag`; numbers sort as numbers, before names."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        if tag in record.tags:
-            groups.setdefault(record.tags[tag], []).append(record)
+    return {cell: [records[row] for row in rows] for cell, rows in _rows(records, tag).items()}
+
+
+def _rows(records: Sequence[Record], tag: str) -> Mapping[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        cell = record.tags.get(tag)
+        if cell is not None:
+            groups.setdefault(cell, []).append(row)
     return {cell: groups[cell] for cell in sorted(groups, key=_natural)}
+
+
+def _part(whole: Metric, name: str, rows: list[int]) -> Metric:
+    ids, clusters = ([labels[row] for row in rows] for labels in (whole.ids, whole.clusters))
+    return mean(name, ids, clusters, whole.columns[rows])
 
 
 def _natural(cell: str) -> tuple[bool, int, str]:

@@ -26,8 +26,6 @@ from sqeval.lock import locked
 from sqeval.records import Record
 
 RUN, SAMPLES, METRICS, SUBMISSION = "run.json", "samples.jsonl", "metrics.json", "submission"
-BATCH = 256
-"""Lines that are read at once."""
 SYNC_SECONDS = 2.0
 """How often appended lines are forced to the disk; a killed process loses none, a power cut this much."""
 
@@ -171,22 +169,14 @@ def read_records(path: Path) -> tuple[list[Record], bool]:
     if not path.is_file():
         return [], False
     *lines, rest = path.read_bytes().split(b"\n")
-    records: list[Record] = []
-    for start in range(0, len(lines), BATCH):
-        batch = lines[start : start + BATCH]
+    records = []
+    for number, line in enumerate(lines, 1):
         try:
-            records += Record.from_lines(batch)
-        except ValueError:
-            records += [_record(line, path, start + place) for place, line in enumerate(batch, 1)]
+            records.append(Record.from_json(line))
+        except ValueError as error:
+            hint = "the file was changed from outside; restore it, or start over with --fresh"
+            raise DataError(f"expected a sample record ({error}); {hint}", file=path, line=number) from None
     return records, bool(rest)
-
-
-def _record(line: bytes, path: Path, number: int) -> Record:
-    try:
-        return Record.from_json(line.decode("utf-8"))
-    except ValueError as error:
-        hint = "the file was changed from outside; restore it, or start over with --fresh"
-        raise DataError(f"expected a sample record ({error}); {hint}", file=path, line=number) from None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -61,7 +61,7 @@ def command(
     found = match(paths, baseline)
     for candidate in found.candidates if aa else ():
         require_same_weights(found.baseline, candidate)
-    with paused():
+    with paused(lasting=True):
         comparisons = [compare_runs(found.baseline, candidate, rules) for candidate in found.candidates]
     code = exit_code(comparisons, explicit=found.explicit, strict=strict)
     write(comparisons, rules, found.notes, code, strict, json=json, markdown=markdown, junit=junit)
