@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isnan
 
+from sqeval import epochs
 from sqeval.cells import cells
 from sqeval.circumstances import changed, same_weights
 from sqeval.comparability import differing
@@ -126,8 +127,8 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, rules: Rules, brie
         hint = "; --allow-partial compares the others" if common else ""
         raise IncompleteError(f"{len(ours ^ theirs)} of {len(ours | theirs)} sample ids are in one run alone{hint}")
     records = [
-        run.records if len(common) == len(run.records) else [record for record in run.records if record.id in common]
-        for run in (base, candidate)
+        run.records if asked == common else [record for record in run.records if epochs.question(record.id) in common]
+        for run, asked in ((base, ours), (candidate, theirs))
     ]
     sides = list(zip((base, candidate), records, strict=True))
     counts = [counted(some) if ours != theirs else run.result["counts"] for run, some in sides]
@@ -162,10 +163,11 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, rules: Rules, brie
 
 
 def _ids(run: TaskRun) -> set[str]:
+    """Of the questions asked, however often."""
     ids = {record.id for record in run.records}
     if len(ids) < len(run.records):
         raise IncompleteError(f"{run.path}: an id occurs twice among the samples; repeat the run")
-    return ids
+    return {epochs.question(key) for key in ids}
 
 
 def metrics_of(run: TaskRun, records: Sequence[Record] | None = None) -> dict[str, Metric]:
@@ -177,4 +179,4 @@ def metrics_of(run: TaskRun, records: Sequence[Record] | None = None) -> dict[st
     if task.version != run.result["version"]:
         then = run.result["version"]
         raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")
-    return {metric.name: metric for metric in task.metrics(run.records if records is None else records)}
+    return {metric.name: metric for metric in epochs.metrics(task, run.records if records is None else records)}

@@ -78,13 +78,13 @@ def plans(runs: Sequence[Path], tasks: str | None, given: Assumed) -> list[Plan]
 def assumed(task: str, given: Assumed) -> Plan:
     """A plan from the size that the task states alone. Raises UserError if it states none."""
     known = get_task(task)
-    for words in known.splits.values():
+    for split, words in known.splits.items():
         found = re.search(r"([\d,]+) questions on ([\d,]+) images", words)
         if found:
             units, images = (int(number.replace(",", "")) for number in found.groups())
             source = (
-                f"assumed: {100 * given.flips:g} % of the answers change, design effect {given.design_effect:g}; "
-                "a run of yours knows better"
+                f"{split}: {found.group()}; assumed: {100 * given.flips:g} % of the answers change between right and "
+                f"wrong, design effect {given.design_effect:g}; a run of yours knows better"
             )
             design = Design(given.flips, given.design_effect, units / images)
             return Plan(task, known.primary, design, images, source)
