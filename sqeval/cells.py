@@ -70,8 +70,11 @@ def _rows(cell: Metric, both: Pairs, row: Mapping[str, int]) -> NDArray[np.intp]
     """Where the units of `cell` stand in the whole; None if it is no part of a mean."""
     if both.metric.function is not None or cell.function is not None:
         return None
-    rows = np.fromiter((row.get(unit, -1) for unit in cell.ids), np.intp, len(cell.ids))
-    return rows if rows.min() >= 0 and np.array_equal(both.before[rows], cell.columns) else None
+    try:
+        rows = np.fromiter(map(row.__getitem__, cell.ids), np.intp, len(cell.ids))
+    except KeyError:  # a unit that the other run lacks
+        return None
+    return rows if np.array_equal(both.before[rows], cell.columns) else None
 
 
 def _adjusted(found: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -205,3 +205,13 @@ def case(*verdicts: Verdict) -> RunComparison:
 )
 def test_exit_codes(cases: list[RunComparison], explicit: bool, code: int) -> None:
     assert exit_code(cases, explicit=explicit) == code
+
+
+def test_runs_with_repeated_answers_are_compared_question_by_question(base: Run, tmp_path: Path) -> None:
+    once = answers(spoiled(truths(1200), 0.1))
+    again = [dataclasses.replace(row, id=f"{row.id}#epoch=1") for row in answers(truths(1200))]
+    found = compared(base, make_run(tmp_path / "twice", {"colours": [*once, *again]}))["colours"]
+    assert found.difference is not None
+    assert (found.difference.n, found.subset) == (1200, None)
+    lost = truths(1200).mean() - spoiled(truths(1200), 0.1).mean()
+    assert found.difference.value == pytest.approx(-lost / 2)
