@@ -35,6 +35,9 @@ def command(
         typer.Option(help="Write the tables to this file.", show_default="append to $GITHUB_STEP_SUMMARY, if set"),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit report, a test case a task.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page to look at the samples, as `sqeval report` does.")
+    ] = None,
 ) -> None:
     """Compare runs with a baseline: paired by sample, clustered by image.
 
@@ -65,6 +68,10 @@ def command(
         comparisons = [compare_runs(found.baseline, candidate, rules) for candidate in found.candidates]
     code = exit_code(comparisons, explicit=found.explicit, strict=strict)
     write(comparisons, rules, found.notes, code, strict, json=json, markdown=markdown, junit=junit)
+    if html:
+        from sqeval.report.html.page import write_report
+
+        write_report(found.candidates, html, baseline=found.baseline, rules=rules)
     console = Console()
     for comparison in comparisons:
         console.print(screen(comparison, rules))

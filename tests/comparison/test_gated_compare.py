@@ -109,6 +109,13 @@ def test_junit_has_a_case_a_task(results: Path, tmp_path: Path) -> None:
     assert [child.tag for child in next(ET.parse(path).getroot().iter("testcase"))] == ["failure"]
 
 
+def test_the_page_is_that_of_the_report(results: Path, tmp_path: Path) -> None:
+    page = tmp_path / "deep" / "c.html"
+    assert sqeval("compare", results / "base", results / "worse", "--html", page).exit_code == 3
+    assert page.read_text("utf-8").lower().startswith("<!doctype html>")
+    assert "worse" in page.read_text("utf-8")
+
+
 def test_text_from_models_cannot_break_a_report(tmp_path: Path) -> None:
     evil = "]]></failure>\x00\x1b[31m\ud800 | <script>alert(1)</script> `x` \x0b"
     rows = [replace(row, parsed=evil) for row in answers(spoiled(RIGHT, 0.3))]
