@@ -167,7 +167,7 @@ def _ids(run: TaskRun) -> set[str]:
     ids = {record.id for record in run.records}
     if len(ids) < len(run.records):
         raise IncompleteError(f"{run.path}: an id occurs twice among the samples; repeat the run")
-    return {epochs.question(key) for key in ids}
+    return {epochs.question(key) for key in ids} if any(epochs.MARK in key for key in ids) else ids
 
 
 def metrics_of(run: TaskRun, records: Sequence[Record] | None = None) -> dict[str, Metric]:
