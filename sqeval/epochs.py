@@ -25,6 +25,11 @@ def repeated(samples: Sequence[Sample], epochs: int) -> list[Sample]:
     return [*samples, *again]
 
 
+def question(key: str) -> str:
+    """Id of the question that a record's id is about."""
+    return key.rpartition(MARK)[0] or key
+
+
 def by_epoch(records: Sequence[Record]) -> list[list[Record]]:
     """The records of each epoch under their questions' ids, in their order."""
     if not any(MARK in record.id for record in records):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqeval.comparability import differing
 from sqeval.errors import UserError
 from sqeval.runs import Run, find_runs, is_run, load_run
 
@@ -52,6 +53,21 @@ def match(paths: Sequence[Path], baseline: str | None = None) -> Matchup:
         where = ", ".join(map(str, paths))
         raise UserError("; ".join([f"{where}: there is no run to compare with the baseline {chosen.name}", *notes]))
     return Matchup(chosen, tuple(candidates), explicit=not folders, notes=tuple(notes))
+
+
+def newest_comparable(run: Run) -> Run | None:
+    """The newest other run beside `run` that did the same thing on at least one task and sees images as `run` does."""
+    if not run.path.parent.is_dir():
+        return None
+    others = [
+        other
+        for other in find_runs(run.path.parent).runs
+        if not _same(other, run)
+        and other.started <= run.started
+        and other.sees_images == run.sees_images
+        and any(not differing(task, run.tasks[name]) for name, task in other.tasks.items() if name in run.tasks)
+    ]
+    return others[-1] if others else None
 
 
 def _named(name: str, runs: Sequence[Run]) -> Run:

@@ -19,28 +19,16 @@ def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, na
     Metrics are called `name` (default: the score's name) and ``name/tag=cell``. Records without a tag are in none of
     its cells.
     """
-    all_of_them = column(name or score, records, score)
-    metrics = [all_of_them]
-    for tag in tags:
-        rows: dict[str, list[int]] = {}
-        for row, record in enumerate(records):
-            if tag in record.tags:
-                rows.setdefault(record.tags[tag], []).append(row)
-        for cell in sorted(rows, key=_natural):
-            metrics.append(_rows(all_of_them, f"{all_of_them.name}/{tag}={cell}", rows[cell]))
-    return metrics
+    name = name or score
+    whole = column(name, records, score)
+    parts = ((f"{name}/{tag}={cell}", rows) for tag in tags for cell, rows in _rows(records, tag).items())
+    return [whole, *(_part(whole, part, rows) for part, rows in parts)]
 
 
 def column(name: str, records: Sequence[Record], score: str) -> Metric:
     """The mean of `score` over `records`."""
     values = np.fromiter((record.scores[score] for record in records), np.float64, len(records))
     return mean(name, [r.id for r in records], [r.cluster for r in records], values)
-
-
-def _rows(metric: Metric, name: str, rows: Sequence[int]) -> Metric:
-    """The same measure of some of the units."""
-    ids, clusters = [metric.ids[row] for row in rows], [metric.clusters[row] for row in rows]
-    return Metric(name, ids, clusters, metric.columns[rows], metric.function)
 
 
 def ratio_of_sums(
@@ -60,11 +48,21 @@ def ratio(sums: Floats) -> Floats:
 
 def cells(records: Sequence[Record], tag: str) -> Mapping[str, list[Record]]:
     """Records by the value of `tag`; numbers sort as numbers, before names."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        if tag in record.tags:
-            groups.setdefault(record.tags[tag], []).append(record)
+    return {cell: [records[row] for row in rows] for cell, rows in _rows(records, tag).items()}
+
+
+def _rows(records: Sequence[Record], tag: str) -> Mapping[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        cell = record.tags.get(tag)
+        if cell is not None:
+            groups.setdefault(cell, []).append(row)
     return {cell: groups[cell] for cell in sorted(groups, key=_natural)}
+
+
+def _part(whole: Metric, name: str, rows: list[int]) -> Metric:
+    ids, clusters = ([labels[row] for row in rows] for labels in (whole.ids, whole.clusters))
+    return mean(name, ids, clusters, whole.columns[rows])
 
 
 def _natural(cell: str) -> tuple[bool, int, str]:

@@ -89,15 +89,19 @@ class Record:
     @classmethod
     def from_json(cls, line: str | bytes) -> Record:
         """Read one line. Raises ValueError for anything that is not a record."""
-        value = from_json(line)
-        if not isinstance(value, dict) or not _REQUIRED <= value.keys() <= _FIELDS:
-            raise ValueError("not a sample record")
-        return cls(**value)
+        value = from_json(line, cache_strings="keys")
+        if isinstance(value, dict):
+            if tuple(value) == _NAMES:  # as `to_json` writes it
+                return cls(*value.values())
+            if _REQUIRED <= value.keys() <= _FIELDS:
+                return cls(**value)
+        raise ValueError("not a sample record")
 
     def with_scores(self, extra: Mapping[str, float]) -> Record:
         """The same record with more scores."""
         return replace(self, scores={**self.scores, **extra})
 
 
-_FIELDS = frozenset(field.name for field in fields(Record))
+_NAMES = tuple(field.name for field in fields(Record))
+_FIELDS = frozenset(_NAMES)
 _REQUIRED = frozenset({"id", "cluster", "response", "scores"})

@@ -19,8 +19,8 @@ from sqeval import __version__
 from sqeval.errors import SqevalError
 
 COMMANDS = (
-    "run", "score", "compare", "leaderboard", "report", "baseline", "ask", "questions", "tasks", "data", "doctor",
-    "demo",
+    "run", "score", "compare", "leaderboard", "report", "baseline", "power", "ask", "questions", "tasks", "data",
+    "doctor", "demo",
 )  # fmt: skip
 """In the order of the help page."""
 

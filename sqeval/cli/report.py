@@ -30,7 +30,7 @@ def command(
     """
     import sys
 
-    from sqeval.compare import Rules
+    from sqeval.comparison import Rules
     from sqeval.matchup import match
     from sqeval.progress import progress_for_stderr
     from sqeval.report.html.page import write_report

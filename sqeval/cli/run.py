@@ -158,6 +158,7 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
     from rich.console import Console
 
     from sqeval.errors import IncompleteError
+    from sqeval.latest import beside
     from sqeval.report.summary import details_table, summary_table
     from sqeval.report.text import plain
 
@@ -166,10 +167,13 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
     for task, errors in outcome.errors.items():
         for sample, message in errors:
             print(plain(f"{task}: {sample}: {message}", 300), file=sys.stderr)
+    console = Console()
     if outcome.metrics:
-        Console().print(summary_table(outcome.metrics))
+        console.print(summary_table(outcome.metrics))
     if details:
-        Console().print(details_table(outcome.metrics))
+        console.print(details_table(outcome.metrics))
+    for line in beside(outcome.folder):
+        console.print(line, style="dim", markup=False, highlight=False)
     print(outcome.folder)
     open_ends = list(outcome.waits.values())
     if outcome.errored > max_errors:

@@ -1,23 +1,23 @@
-"""A comparison of runs: for the screen, as Markdown, and as JSON."""
+"""A comparison of runs in words and tables: for the screen, and as Markdown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqeval.compare import Rules, RunComparison, TaskComparison
+from sqeval.comparison import MetricComparison, Rules, RunComparison, TaskComparison
+from sqeval.noise import Floor
+from sqeval.report.comparison_notes import notes, what_changed
 from sqeval.report.numbers import NONE, count, percent, pvalue, signed, signed_interval
 from sqeval.report.text import markdown, markdown_table, plain
 from sqeval.stats.differences import Difference
-from sqeval.stats.gate import Verdict, units_for
+from sqeval.stats.gate import Verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 HEADINGS = ("task", "base", "run", "difference", "p", "MDE", "−/+", "verdict")
-CELLS_SHOWN = 3
 STYLES = {
     Verdict.PASS: "green",
     Verdict.IMPROVEMENT: "bold green",
@@ -32,7 +32,8 @@ def legend(rules: Rules) -> str:
     return (
         f"Percent; run minus base with its {100 * (1 - rules.alpha):g} % interval, paired by sample and clustered. "
         "p: Holm-adjusted over tasks. MDE: the smallest true difference found 4 times in 5. "
-        "−/+: samples that got worse and better."
+        "−/+: samples that got worse and better. "
+        "Indented: metrics for information alone, their p adjusted among themselves."
     )
 
 
@@ -46,44 +47,43 @@ def screen(comparison: RunComparison, rules: Rules) -> RenderableType:
     table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False, collapse_padding=True)
     table.add_column(HEADINGS[0], min_width=12, overflow="fold")
     for heading in HEADINGS[1:-1]:
-        table.add_column(heading, justify="right", no_wrap=True)
+        wide = heading == "difference"
+        table.add_column(heading, justify="right", no_wrap=not wide, min_width=22 if wide else None)
     table.add_column(HEADINGS[-1], no_wrap=True)
     for task in comparison.tasks:
-        *cells, verdict = row(task)
+        *cells, verdict = row(task, comparison.floors.get(task.task))
         table.add_row(*map(Text, cells), Text(verdict, style=STYLES[task.verdict]))
-    lines = [Padding(Text(note), (0, 0, 0, 2)) for note in notes(comparison, rules)]
-    return Group(Text(title(comparison), style="bold"), table, *lines)
+        for other in task.others:
+            table.add_row(*map(Text, other_row(other)), style="dim")
+    lines = [*notes(comparison, rules), *what_changed(comparison)]
+    return Group(Text(title(comparison), style="bold"), table, *(Padding(Text(line), (0, 0, 0, 2)) for line in lines))
 
 
 def as_markdown(comparisons: Sequence[RunComparison], rules: Rules, left_out: Sequence[str] = ()) -> str:
     """Tables and notes that GitHub and GitLab render; text from models and data is escaped."""
     parts = []
     for comparison in comparisons:
-        rows = [[markdown(cell) for cell in row(task)] for task in comparison.tasks]
-        for cells, task in zip(rows, comparison.tasks, strict=True):
+        rows = []
+        for task in comparison.tasks:
+            cells = [_lines(cell) for cell in row(task, comparison.floors.get(task.task))]
             cells[-1] = f"**{cells[-1]}**" if task.verdict is Verdict.REGRESSION else cells[-1]
+            rows.append(cells)
+            rows += [[markdown(cell) for cell in other_row(other)] for other in task.others]
         parts.append(f"### {markdown(title(comparison))}\n")
         parts.append(markdown_table(HEADINGS, rows, text_columns=(0, len(HEADINGS) - 1)))
-        parts.append("".join(f"- {markdown(note)}\n" for note in notes(comparison, rules)))
+        lines = [*notes(comparison, rules), *what_changed(comparison)]
+        parts.append("".join(f"- {markdown(line)}\n" for line in lines))
     parts.append("".join(f"- left out: {markdown(note)}\n" for note in left_out))
     return "\n".join([*filter(None, parts), f"{legend(rules)}\n"])
 
 
-def as_json(comparisons: Sequence[RunComparison], rules: Rules, left_out: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything known, JSON-able; what is not defined is null. Values are in the metrics' own units (0..1)."""
-    return {
-        "rules": asdict(rules),
-        "comparisons": [
-            {
-                "baseline": {"name": comparison.baseline.name, "path": str(comparison.baseline.path)},
-                "candidate": {"name": comparison.candidate.name, "path": str(comparison.candidate.path)},
-                "tasks": [_task_json(task) for task in comparison.tasks],
-                "missing": list(comparison.missing),
-            }
-            for comparison in comparisons
-        ],
-        "left_out": list(left_out),
-    }
+def short(comparison: RunComparison) -> list[str]:
+    """A line a task: ``gqa accuracy −0.4 (−1.0 to 0.2) against NAME: pass``."""
+    return [
+        f"{name(task)} {_change(task.difference)} against {plain(comparison.baseline.name)}: {task.verdict}"
+        for task in comparison.tasks
+        if task.difference is not None
+    ]
 
 
 def tally(comparisons: Sequence[RunComparison]) -> str:
@@ -101,68 +101,39 @@ def title(comparison: RunComparison) -> str:
     return f"{plain(comparison.candidate.name)} against {plain(comparison.baseline.name)}{stored}"
 
 
-def row(task: TaskComparison) -> list[str]:
-    """Cells of one task, in the order of `HEADINGS`."""
-    name = f"{plain(task.task)} {plain(task.metric)}"
-    found = task.difference
-    if found is None:
-        return [name, *[NONE] * (len(HEADINGS) - 2), task.verdict]
-    change = f"{signed(_number(found.value))} ({signed_interval(found.low, found.high)})"
-    worse_better = f"{count(len(task.flips.worse))}/{count(len(task.flips.better))}" if task.flips else NONE
-    return [
-        name,
-        percent(_number(found.base)),
-        percent(_number(found.candidate)),
-        "identical" if found.identical else change,
-        pvalue(task.p),
-        percent(found.mde),
-        worse_better,
-        task.verdict,
-    ]
+def name(task: TaskComparison) -> str:
+    """``gqa accuracy``."""
+    return f"{plain(task.task)} {plain(task.metric)}"
 
 
-def notes(comparison: RunComparison, rules: Rules) -> list[str]:
-    """What the table cannot say: what differs, subsets, the cells that lost most, samples needed."""
-    found = []
-    for task in comparison.tasks:
-        found += [f"{plain(task.task)}: {note}" for note in _task_notes(task, rules)]
-    if comparison.missing:
-        found.append(f"in one of the two runs alone: {', '.join(map(plain, comparison.missing))}")
-    return found
+def row(task: TaskComparison, floor: Floor | None = None) -> list[str]:
+    """Cells of one task's primary metric, in the order of `HEADINGS`; the noise floor, if known, below the change."""
+    if task.difference is None:
+        return [name(task), *[NONE] * (len(HEADINGS) - 2), task.verdict]
+    flips = f"{count(len(task.flips.worse))}/{count(len(task.flips.better))}" if task.flips else NONE
+    cells = _cells(name(task), task.difference, task.p, flips, task.verdict)
+    if floor is not None:
+        flipped = "" if floor.flipped is None else f", {percent(floor.flipped)} % flip"
+        cells[HEADINGS.index("difference")] += f"\nA/A {signed(floor.difference)}{flipped}"
+    return cells
 
 
-def _task_notes(task: TaskComparison, rules: Rules) -> list[str]:
-    if task.verdict is Verdict.INCOMPARABLE:
-        return [f"the runs differ in more than the model: {plain('; '.join(task.reasons))}"]
-    found = []
-    if task.subset:
-        found.append(f"subset {count(task.subset[0])} of {count(task.subset[1])} samples")
-    lost = [cell for cell in task.cells if cell.gain < 0][:CELLS_SHOWN]
-    if lost:
-        found.append("lost most in " + ", ".join(_cell(plain(cell.name), cell.difference) for cell in lost))
-    needed = units_for(task.difference, rules.margin / 100) if task.difference else None
-    if task.verdict is Verdict.INCONCLUSIVE and needed:
-        found.append(f"to find a loss of {rules.margin:.1f} takes about {_round(needed)} samples")
-    return found
+def other_row(other: MetricComparison) -> list[str]:
+    """Cells of a metric that is not the task's primary one."""
+    return _cells(f"  {plain(other.metric)}", other.difference, other.p, "", other.verdict)
 
 
-def _cell(name: str, found: Difference) -> str:
-    return f"{name} {signed(found.value)} ({signed_interval(found.low, found.high)}, n {count(found.n)})"
+def _cells(first: str, found: Difference, p: float | None, flips: str, verdict: str) -> list[str]:
+    base, candidate = (percent(None if math.isnan(value) else value) for value in (found.base, found.candidate))
+    return [first, base, candidate, _change(found), pvalue(p), percent(found.mde), flips, verdict]
 
 
-def _round(number: int) -> str:
-    """Two significant digits: it is an estimate."""
-    scale = 10 ** max(0, len(str(number)) - 2)
-    return count(math.ceil(number / scale) * scale)
+def _change(found: Difference) -> str:
+    if found.identical:
+        return "identical"
+    value = None if math.isnan(found.value) else found.value
+    return f"{signed(value)} ({signed_interval(found.low, found.high)})"
 
 
-def _task_json(task: TaskComparison) -> dict[str, Any]:
-    value = asdict(task)
-    found = [value["difference"], *(cell["difference"] for cell in value["cells"])]
-    for entry in filter(None, found):
-        entry.update({key: _number(number) for key, number in entry.items() if isinstance(number, float)})
-    return value
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _lines(cell: str) -> str:
+    return "<br>".join(map(markdown, cell.split("\n")))

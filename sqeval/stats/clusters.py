@@ -19,7 +19,7 @@ def cluster_codes(labels: Sequence[str]) -> tuple[NDArray[np.intp], int]:
     Clusters are numbered by name, so that bootstrap draws do not depend on the order of units.
     """
     index = {label: number for number, label in enumerate(sorted(set(labels)))}
-    return np.fromiter((index[label] for label in labels), np.intp, len(labels)), len(index)
+    return np.fromiter(map(index.__getitem__, labels), np.intp, len(labels)), len(index)
 
 
 def cluster_sums(columns: Floats, codes: NDArray[np.intp], clusters: int) -> Floats:

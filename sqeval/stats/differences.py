@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sqeval.stats import power as planning
-from sqeval.stats.clusters import bootstrap_sums, cluster_codes, cluster_sums, evaluator
+from sqeval.stats.clusters import bootstrap_sums, cluster_sums, evaluator
 from sqeval.stats.distributions import t_two_sided
 from sqeval.stats.estimates import Spread, bootstrap_spread, mean_spread
 from sqeval.stats.metric import Floats, Metric
+from sqeval.stats.pairing import Pairs, pairs
 from sqeval.stats.significance import swap_test
 
 FEW_CLUSTERS = 40
-"""Below this many clusters the p-value comes from swapping the runs within clusters instead of Student's t."""
+"""If the runs differ in fewer clusters, the p-value comes from swapping them there instead of from Student's t."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,23 @@ class Difference:
     correlation: float | None = None
     """Of the two sides' values over units; means only."""
 
+    @property
+    def effective_n(self) -> float | None:
+        """Independent pairs that would give the same standard error; means only."""
+        return self.n / self.design_effect if self.design_effect else None
+
+    @property
+    def gain(self) -> float:
+        """The value with the sign that makes a better candidate positive."""
+        return self.value if self.higher_is_better else -self.value
+
+    @property
+    def gain_bounds(self) -> tuple[float, float]:
+        """The interval of `gain`; unbounded if it is not known."""
+        if self.low is None or self.high is None:
+            return -math.inf, math.inf
+        return (self.low, self.high) if self.higher_is_better else (-self.high, -self.low)
+
 
 def difference(
     base: Metric,
@@ -59,24 +76,32 @@ def difference(
 
     Means: the CR1 clustered standard error of the unit differences (Miller 2024, eq. 8), Student's t with C-1 degrees
     of freedom. Functions of sums: one bootstrap over clusters with the same draw on both sides, percentile interval,
-    p-value from t of value over standard error. Fewer than 40 clusters: the p-value is a permutation's.
-    Raises ValueError for repeated ids and for a unit whose cluster differs between the runs.
+    p-value from t of value over standard error. If the runs differ in fewer than 40 clusters, the p-value is that of
+    the permutation that swaps them there: t takes a handful of flips in one direction for certain too soon.
+    Ids that occur several times are averaged first. Raises ValueError for a unit that is in another cluster in the
+    other run.
     """
-    before, after, labels = paired(base, candidate)
+    return compared(pairs(base, candidate), replicates=replicates, seed=seed, level=level, power=power)
+
+
+def compared(
+    both: Pairs, *, replicates: int = 1000, seed: int = 0, level: float = 0.95, power: float = 0.8
+) -> Difference:
+    """`difference` of metrics that are paired already."""
+    before, after, codes, clusters = both.before, both.after, both.codes, both.clusters
     n, width = before.shape
-    codes, clusters = cluster_codes(labels)
     identical = bool(np.array_equal(before, after))
     sums = np.hstack([cluster_sums(before, codes, clusters), cluster_sums(after, codes, clusters)])
-    value_of = evaluator(base, n)
+    value_of = evaluator(both.metric, n)
 
-    def change(both: Floats) -> Floats:
-        return value_of(both[..., width:]) - value_of(both[..., :width])
+    def change(sides: Floats) -> Floats:
+        return value_of(sides[..., width:]) - value_of(sides[..., :width])
 
     total = sums.sum(axis=0)
     value = float(change(total))
     spread, p, correlation = Spread(None, None, None, None), None, None
     if clusters >= 2 and not math.isnan(value):
-        if base.function is None:
+        if both.metric.function is None:
             spread = mean_spread((after - before)[:, 0], codes, clusters, level)
             correlation = _correlation(before[:, 0], after[:, 0])
         else:
@@ -94,7 +119,7 @@ def difference(
         n=n,
         clusters=clusters,
         identical=identical,
-        higher_is_better=base.higher_is_better,
+        higher_is_better=both.metric.higher_is_better,
         design_effect=spread.design_effect,
         correlation=correlation,
     )
@@ -110,39 +135,9 @@ def _pvalue(
 ) -> float | None:
     if stderr is None:
         return None
-    if len(before) < FEW_CLUSTERS or stderr == 0:
+    if stderr == 0 or np.count_nonzero(np.any(before != after, axis=1)) < FEW_CLUSTERS:
         return swap_test(before, after, value_of, seed=seed)
     return t_two_sided(value / stderr, len(before) - 1)
-
-
-def paired(base: Metric, candidate: Metric) -> tuple[Floats, Floats, Sequence[str]]:
-    """Columns of both runs, (m, k) each, and clusters of the m units that both have, in the order of `base`."""
-    if base.columns.shape[1] != candidate.columns.shape[1]:
-        raise ValueError(f"metric {base.name}: the two runs have different columns")
-    if list(base.ids) == list(candidate.ids):
-        _positions(base)
-        rows = np.arange(len(base.ids))
-        others = rows
-    else:
-        where, there = _positions(base), _positions(candidate)
-        common = [unit for unit in base.ids if unit in there]
-        rows = np.array([where[unit] for unit in common], dtype=np.intp)
-        others = np.array([there[unit] for unit in common], dtype=np.intp)
-    clusters = _take(base.clusters, rows)
-    if clusters != _take(candidate.clusters, others):
-        raise ValueError(f"metric {base.name}: units belong to different clusters in the two runs")
-    return base.columns[rows], candidate.columns[others], clusters
-
-
-def _positions(metric: Metric) -> dict[str, int]:
-    positions = {unit: row for row, unit in enumerate(metric.ids)}
-    if len(positions) != len(metric.ids):
-        raise ValueError(f"metric {metric.name}: an id occurs twice; units cannot be paired")
-    return positions
-
-
-def _take(labels: Sequence[str], rows: NDArray[np.intp]) -> list[str]:
-    return [labels[row] for row in rows.tolist()]
 
 
 def _correlation(before: Floats, after: Floats) -> float | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqeval.stats.clusters import added, bootstrap_sums, cluster_codes, cluster_sums, evaluator
 from sqeval.stats.distributions import normal_cdf, t_quantile
 from sqeval.stats.metric import Floats, Metric
+from sqeval.stats.repeats import averaged
 
 _ROUNDING = 1e-12
 """Standard errors below this are sums of rounding errors: every cluster says the same."""
@@ -61,8 +62,10 @@ def estimate(metric: Metric, *, replicates: int = 1000, seed: int = 0, level: fl
     """Value, clustered standard error and interval of `metric`.
 
     A mean has the closed form of Miller 2024 (arXiv 2411.00640), eq. 4, with the CR1 factor C/(C-1) and Student's t
-    with C-1 degrees of freedom. A function of sums has a bootstrap over clusters (`bootstrap_spread`).
+    with C-1 degrees of freedom. A function of sums has a bootstrap over clusters (`bootstrap_spread`). Ids that occur
+    several times are averaged first.
     """
+    metric = averaged(metric)
     n = len(metric.ids)
     codes, clusters = cluster_codes(metric.clusters)
     if n == 0:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sqeval.stats.clusters import bootstrap_sums, cluster_codes, cluster_sums, evaluator
-from sqeval.stats.differences import paired
 from sqeval.stats.distributions import normal_quantile, t_quantile
 from sqeval.stats.metric import Floats, Metric
+from sqeval.stats.pairing import pairs
 
 _ROUNDING = 1e-12
 """Gaps and standard errors below this are rounding errors."""
@@ -72,11 +72,11 @@ def _resampled(metrics: Sequence[Metric], replicates: int, seed: int) -> tuple[F
     first = metrics[0]
     columns = []
     for metric in metrics:
-        _, own, labels = paired(first, metric)
-        if not len(first.ids) == len(metric.ids) == len(own):
+        both = pairs(first, metric)
+        if not len(first.ids) == len(metric.ids) == len(both.after):
             raise ValueError(f"metric {first.name}: the runs are about different units")
-        columns.append(own)
-    codes, clusters = cluster_codes(labels)
+        columns.append(both.after)
+    codes, clusters = cluster_codes(first.clusters)
     sums = np.hstack([cluster_sums(own, codes, clusters) for own in columns])
     shape = (-1, len(metrics), first.columns.shape[1])
     value_of = evaluator(first, len(first.ids))

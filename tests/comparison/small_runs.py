@@ -61,16 +61,20 @@ def make_run(
     status: str = "complete",
     hashes: Mapping[str, str] = HASHES,
     version: str = "1",
+    checkpoint: str | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Run:
-    """A complete run in `folder`, named after it."""
+    """A complete run in `folder`, named after it, as its checkpoint is; `told` are more fields of run.json."""
     folder.mkdir(parents=True)
     run = RunFolder(folder)
-    identity = Identity(folder.name, "test", checkpoint_hash=folder.name, sees_images=sees_images)
+    checkpoint = checkpoint or folder.name
+    identity = Identity(folder.name, "test", checkpoint_hash=checkpoint, sees_images=sees_images)
     info = {
         "name": folder.name,
         "config": {"data": data, "limit": limit, "seed": 0, "tasks": list(tasks)},
         "identity": {field: getattr(identity, field) for field in ("name", "kind", "checkpoint_hash", "sees_images")},
         "timing": {"started": started},
+        **(told or {}),
     }
     for name, records in tasks.items():
         task = get_task(name)
@@ -79,7 +83,7 @@ def make_run(
         part.replace(records)
         metrics = {metric.name: estimate(metric).to_json() for metric in task.metrics(records)}
         result = {"task": name, "version": version, "primary": task.primary, "metrics": metrics}
-        part.finish({**result, "counts": counts(records), "hashes": {**hashes, "checkpoint": folder.name}}, None)
+        part.finish({**result, "counts": counts(records), "hashes": {**hashes, "checkpoint": checkpoint}}, None)
     run.write({**info, "status": "complete", "tasks": {name: {} for name in tasks}})
     loaded = load_run(folder)
     run.write({**info, "status": status, "tasks": {name: {} for name in tasks}})

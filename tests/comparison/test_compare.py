@@ -11,7 +11,8 @@ import pytest
 from small_runs import HASHES, answers, make_run, spoiled, truths
 
 from sqeval.baseline import store
-from sqeval.compare import Rules, RunComparison, TaskComparison, compare_runs, exit_code
+from sqeval.compare import compare_runs
+from sqeval.comparison import Rules, RunComparison, TaskComparison, exit_code
 from sqeval.runs import Run, load_run
 from sqeval.stats.gate import Verdict
 
@@ -112,7 +113,9 @@ def test_runs_of_a_version_that_is_not_installed_are_not_computed_anew(tmp_path:
 
 def test_other_samples_make_runs_incomparable(base: Run, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", {"colours": answers(truths(1200))[:1000]})
-    assert compared(base, other)["colours"].reasons == ("200 of 1200 sample ids are in one run alone",)
+    assert compared(base, other)["colours"].reasons == (
+        "200 of 1200 sample ids are in one run alone; --allow-partial compares the others",
+    )
 
 
 def test_a_limited_run_is_compared_on_the_samples_that_it_has(base: Run, tmp_path: Path) -> None:
@@ -202,3 +205,13 @@ def case(*verdicts: Verdict) -> RunComparison:
 )
 def test_exit_codes(cases: list[RunComparison], explicit: bool, code: int) -> None:
     assert exit_code(cases, explicit=explicit) == code
+
+
+def test_runs_with_repeated_answers_are_compared_question_by_question(base: Run, tmp_path: Path) -> None:
+    once = answers(spoiled(truths(1200), 0.1))
+    again = [dataclasses.replace(row, id=f"{row.id}#epoch=1") for row in answers(truths(1200))]
+    found = compared(base, make_run(tmp_path / "twice", {"colours": [*once, *again]}))["colours"]
+    assert found.difference is not None
+    assert (found.difference.n, found.subset) == (1200, None)
+    lost = truths(1200).mean() - spoiled(truths(1200), 0.1).mean()
+    assert found.difference.value == pytest.approx(-lost / 2)

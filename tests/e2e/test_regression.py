@@ -12,7 +12,7 @@ import pytest
 
 BASELINE = Path(__file__).resolve().parents[2] / "results" / "baselines" / "mini"
 TASKS = ("gqa", "pope", "vqav2")
-NOISE = 0.5
+NOISE = 0.3
 """Standard deviation of the damage, in units of each tensor's own."""
 
 

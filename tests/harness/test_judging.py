@@ -15,7 +15,8 @@ from judged_data import write_judged_plugins, write_llava_wild, write_mmvet
 from typer.testing import CliRunner
 
 from sqeval.cli.app import app
-from sqeval.compare import Rules, compare_runs
+from sqeval.compare import compare_runs
+from sqeval.comparison import Rules
 from sqeval.config import RunConfig
 from sqeval.errors import UserError
 from sqeval.evaluation import evaluate

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from answering import write_json
 
-from sqeval.compare import Rules, compare_runs
+from sqeval.compare import compare_runs
+from sqeval.comparison import Rules
 from sqeval.config import resolve
 from sqeval.evaluation import Outcome, evaluate
 from sqeval.leaderboard import boards

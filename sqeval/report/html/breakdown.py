@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sqeval.compare import RunComparison
+from sqeval.comparison import RunComparison
 from sqeval.report.html import charts, links
 from sqeval.report.html.data import TaskSamples
 from sqeval.report.html.summary import bounds, known

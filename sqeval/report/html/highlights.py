@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sqeval.compare import RunComparison, TaskComparison
+from sqeval.comparison import RunComparison, TaskComparison
 from sqeval.records import Record
 from sqeval.report.html import charts, links
 from sqeval.report.html.answers import words

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sqeval.compare import RunComparison, TaskComparison
+from sqeval.comparison import RunComparison, TaskComparison
 from sqeval.report.html import charts, links
 from sqeval.report.html.data import TaskSamples
 from sqeval.report.numbers import NONE, count, half_width, interval, percent, pvalue, signed, signed_interval
