@@ -137,6 +137,8 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, level: float) -> T
 def _differing(base: TaskRun, candidate: TaskRun) -> list[str]:
     """What the two runs did differently, other than the model."""
     reasons = []
+    if base.protocol != candidate.protocol:
+        reasons.append(f"protocol ({base.protocol} and {candidate.protocol})")
     for field in ("version", "primary"):
         ours, theirs = base.result[field], candidate.result[field]
         if ours != theirs:
@@ -157,7 +159,7 @@ def _judge_of(judge: Mapping[str, Any]) -> str:
 
 def _metrics(run: TaskRun, ids: set[str]) -> dict[str, Metric]:
     """The task's metrics, computed anew from the records with these ids."""
-    task = get_task(run.name)
+    task = get_task(run.name, run.protocol)
     if task.version != run.result["version"]:
         then = run.result["version"]
         raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqeval.model import Group, Identity, Request
+from sqeval.protocol import marked
 
 if TYPE_CHECKING:
     from sqeval.data.images import ImageRef
@@ -79,12 +80,15 @@ def groups(asked: Iterable[tuple[Task, Iterable[Question]]]) -> list[Group]:
     return [Group(image, tuple(requests)) for image, requests in by_image.values()]
 
 
-def prompts_hash(task: Task, samples: Iterable[Sample]) -> str:
+def prompts_hash(task: Task, samples: Iterable[Sample], asked: str | None = None) -> str:
     """SHA-256 of how the task asks all its samples, whoever is asked.
+
+    asked: the protocol by which the responses were asked for instead.
 
     Of all samples, not of those that ``--limit`` chose: runs with different limits can be compared on what they share.
     """
-    return digest([[sample.id, task.prompt(sample)] for sample in samples], _settings(task, seed=False))
+    how = [*marked(task.protocol), *([] if asked is None else [f"asked as {asked}"])]
+    return digest([[sample.id, task.prompt(sample)] for sample in samples], _settings(task, seed=False), *how)
 
 
 def _settings(task: Task, *, seed: bool = True) -> dict[str, Any]:
