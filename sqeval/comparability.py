@@ -14,6 +14,8 @@ OWN_HASHES = frozenset({"checkpoint"})
 def differing(base: TaskRun, candidate: TaskRun) -> list[str]:
     """What the two runs did differently, other than the model."""
     reasons = []
+    if base.protocol != candidate.protocol:
+        reasons.append(f"protocol ({base.protocol} and {candidate.protocol})")
     for field in ("version", "primary"):
         ours, theirs = base.result[field], candidate.result[field]
         if ours != theirs:

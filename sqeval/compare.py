@@ -175,7 +175,7 @@ def metrics_of(run: TaskRun, records: Sequence[Record] | None = None) -> dict[st
 
     Raises UserError if the installed task is of another version than the run.
     """
-    task = get_task(run.name)
+    task = get_task(run.name, run.protocol)
     if task.version != run.result["version"]:
         then = run.result["version"]
         raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")

@@ -13,7 +13,8 @@ from sqeval.config_file import Value, read_yaml
 from sqeval.data.hub import is_hub
 from sqeval.data.splits import parse_splits
 from sqeval.errors import DataError, UserError
-from sqeval.registry import nearest
+from sqeval.protocol import OFFICIAL, marked
+from sqeval.registry import nearest, protocols
 from sqeval.secrets import mask, mask_settings
 
 
@@ -24,6 +25,8 @@ class RunConfig(BaseModel):
 
     tasks: tuple[str, ...] = Field(min_length=1)
     """Names of benchmarks, or ``all`` alone: those whose files the data root has."""
+    protocol: str = OFFICIAL
+    """Whose evaluation is reproduced: prompts, generation settings, scorer."""
     ckpt: str | None = None
     """Folder, packaged name or hub id; for `replay`, the predictions."""
     base: str | None = None
@@ -43,7 +46,7 @@ class RunConfig(BaseModel):
     out: str = "results"
     """Folder of run folders."""
     name: str = ""
-    """Name of the run folder; empty: derived from checkpoint, data, split and limit."""
+    """Name of the run folder; empty: derived from checkpoint, data, split, protocol and limit."""
     limit: int | None = Field(default=None, ge=1)
     """Least number of questions a task, asked about whole images; None: all."""
     seed: int = Field(default=0, ge=0)
@@ -95,6 +98,14 @@ class RunConfig(BaseModel):
         if len(tasks) != 1 or len(chosen) > 1 or tasks == ("all",):
             raise ValueError(f"say of which task: TASK={chosen['']}")
         return {tasks[0]: chosen[""]}
+
+    @field_validator("protocol")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        known = protocols()
+        if value not in known:
+            raise ValueError(f"{value!r} is unknown; {nearest(value, known)}there are: {', '.join(known)}")
+        return value
 
     @field_validator("model_args", mode="before")
     @classmethod
@@ -188,10 +199,11 @@ _MISSING = {
 
 
 def default_name(config: RunConfig) -> str:
-    """Model, data, splits and limit: the same command finds the same folder again."""
+    """Model, data, splits, protocol and limit: the same command finds the same folder again."""
     source = Path(config.ckpt or config.model or "model")
     parts = [source.stem if config.model == "replay" else source.name, Path(config.data).resolve().name]
     parts += [split if config.tasks == (task,) else f"{task}-{split}" for task, split in config.split.items()]
+    parts += list(marked(config.protocol))
     parts += [] if config.limit is None else [f"limit{config.limit}"]
     parts += [] if config.seed == 0 else [f"seed{config.seed}"]
     parts += [] if config.temperature is None else [f"t{config.temperature:g}"]

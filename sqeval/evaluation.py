@@ -17,6 +17,7 @@ from sqeval.judging import Bench, bench
 from sqeval.models.loading import load_model, model_kind
 from sqeval.models.replay import Replay
 from sqeval.progress import Progress, Silent
+from sqeval.protocol import OFFICIAL, other_images
 from sqeval.registry import parse_tasks
 from sqeval.rundir import RunFolder, opened
 from sqeval.throughput import Meter, sentence
@@ -85,6 +86,8 @@ def evaluate(
         if model is None:
             with progress.waiting(f"loading {config.ckpt or config.model}"):
                 model = load_model(config, progress)
+        for line in other_images((load.task for load in loads), model.identity):
+            progress.note(line)
         told["identity"] = asdict(model.identity)
         runfile.require_same(before, told, folder.path)
         if isinstance(model, Replay):
@@ -102,13 +105,13 @@ def evaluate(
         return replace(outcome, run=run)
 
 
-def available(names: Sequence[str], root: DataRoot) -> tuple[list[Task], list[str]]:
+def available(names: Sequence[str], root: DataRoot, protocol: str = OFFICIAL) -> tuple[list[Task], list[str]]:
     """The tasks of these names, all of whose files `root` must have.
 
     ``all`` stands for those that it has the files of; the names of the others are returned too. Raises UserError with
     everything that is missing, and where it comes from.
     """
-    tasks = parse_tasks(",".join(names))
+    tasks = parse_tasks(",".join(names), protocol)
     lacking = {task.name: lines for task in tasks if (lines := _missing(task, root))}
     if tuple(names) == ("all",) and len(lacking) < len(tasks):
         return [task for task in tasks if task.name not in lacking], list(lacking)
@@ -132,18 +135,19 @@ def _missing(task: Task, root: DataRoot) -> list[str]:
 def _read(config: RunConfig, kind: str, progress: Progress) -> list[runner.Load]:
     """All samples of all tasks. Scoring needs no images, so that they may be missing."""
     with progress.waiting(f"reading {config.data}"):
-        tasks = parse_tasks(",".join(config.tasks))
+        tasks = parse_tasks(",".join(config.tasks), config.protocol)
         root = open_root(config.data, tasks, images=config.images, splits=config.split)
         for name, source in root.sources.items():
             if not source.get("hub_reached", True):
                 progress.note(f"{name}: the hub cannot be reached; revision {source['revision']} is from the cache")
         if kind == "run":
-            tasks, left_out = available(config.tasks, root)
+            tasks, left_out = available(config.tasks, root, config.protocol)
             if left_out:
                 progress.note(f"not in {config.data}, and left out: {', '.join(left_out)}")
         for task in tasks:
-            if config.temperature is not None:
-                task.settings = replace(task.settings, temperature=config.temperature, seed=config.seed)
+            temperature = task.settings.temperature if config.temperature is None else config.temperature
+            if temperature or config.temperature is not None:
+                task.settings = replace(task.settings, temperature=temperature, seed=config.seed)
         if config.epochs > 1 and kind == "run" and not any(task.settings.temperature for task in tasks):
             progress.note("--epochs repeats greedy answers, which hardly differ; --temperature draws them")
         return [runner.load(task, root, config.limit, config.seed, config.epochs) for task in tasks]

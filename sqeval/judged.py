@@ -29,7 +29,7 @@ class JudgedTask(Task):
 
     judge: ClassVar[str]
     """The official judge; scores by another one are not comparable with published ones."""
-    protocol: ClassVar[str]
+    judging: ClassVar[str]
     """How the judge is asked, in a line."""
 
     @abstractmethod

@@ -9,6 +9,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from sqeval.errors import UserError
+from sqeval.protocol import OFFICIAL
 from sqeval.runs import Run, TaskRun
 
 
@@ -59,6 +60,8 @@ class Board:
 
     data: str
     """The data root as it was typed."""
+    protocol: str = OFFICIAL
+    """Whose evaluation the runs reproduce."""
     hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Data hash, version and judge of each task."""
     entries: list[Entry] = field(default_factory=list)
@@ -78,18 +81,19 @@ class Board:
 
 
 def boards(runs: Iterable[Run], sort: str | None = None) -> list[Board]:
-    """Group runs by data and rank them; `sort` names the task whose score orders the rows of tables that have it.
+    """Group runs by data and protocol and rank them; `sort` names the task whose score orders the rows of tables that
+    have it.
 
     Two runs share a table if every task that both did read the same files in the same version, and was scored by the
     same judge if it needs one. Runs without a task in common share one if their data root has the same name.
     Raises UserError if no run has the task `sort`.
     """
     found: list[Board] = []
-    for run in sorted(runs, key=lambda run: (run.data, -len(run.tasks), run.name)):
+    for run in sorted(runs, key=_by_table):
         keys = {name: _key(task) for name, task in run.tasks.items()}
         board = next((board for board in found if _fits(board, run, keys)), None)
         if board is None:
-            board = Board(run.data)
+            board = Board(run.data, run.protocol)
             found.append(board)
         board.hashes.update(keys)
         board.entries.append(_entry(run))
@@ -107,12 +111,19 @@ def score(task: TaskRun) -> float | None:
     return value
 
 
+def _by_table(run: Run) -> tuple[str, bool, str, int, str]:
+    """Data, the official protocol before others, runs of many tasks first."""
+    return run.data, run.protocol != OFFICIAL, run.protocol, -len(run.tasks), run.name
+
+
 def _key(task: TaskRun) -> tuple[str, ...]:
     judge = task.result.get("judge") or {}
     return str(task.hashes.get("data")), str(task.result["version"]), *(f"{k} {v}" for k, v in sorted(judge.items()))
 
 
 def _fits(board: Board, run: Run, keys: dict[str, tuple[str, ...]]) -> bool:
+    if run.protocol != board.protocol:
+        return False
     shared = keys.keys() & board.hashes.keys()
     return all(keys[name] == board.hashes[name] for name in shared) and (bool(shared) or board.data == run.data)
 
@@ -121,6 +132,7 @@ def _entry(run: Run) -> Entry:
     errored = sum(task.result["counts"].get("errored", 0) for task in run.tasks.values())
     flags = [f"limit {run.limit}"] if run.limit is not None else []
     flags += [f"{errored} errored"] if errored else []
+    flags += [f"asked as {run.asked}"] if run.asked else []
     standing = Standing.PARTIAL if flags else Standing.FULL
     return Entry(run, standing if run.sees_images else Standing.FLOOR, tuple(flags))
 

@@ -55,7 +55,7 @@ def primary_metric(run: TaskRun) -> Metric:
 
     Raises SqevalError if they cannot be read, and UserError if they do not give the score in metrics.json.
     """
-    task, result = get_task(run.name), run.result
+    task, result = get_task(run.name, run.protocol), run.result
     if task.version != result["version"]:
         raise UserError(f"the installed task is version {task.version}, the run is of version {result['version']}")
     records = replace(run).records  # of a copy: the board's own run would keep them all in memory

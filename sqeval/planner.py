@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqeval.model import Group, Identity, Request
+from sqeval.protocol import marked
 
 if TYPE_CHECKING:
     from sqeval.data.images import ImageRef
@@ -83,17 +84,21 @@ def groups(asked: Iterable[tuple[Task, Iterable[Question]]]) -> list[Group]:
     return [Group(image, tuple(requests)) for image, requests in by_image.values()]
 
 
-def prompts_hash(task: Task, samples: Iterable[Sample], asked: Iterable[Question] = ()) -> str:
+def prompts_hash(task: Task, samples: Iterable[Sample], made: Iterable[Question] = (), asked: str | None = None) -> str:
     """SHA-256 of how the task asks all its samples, whoever is asked.
 
+    asked: the protocol by which the responses were asked for instead.
+
     Of all samples, not of those that ``--limit`` chose: runs with different limits can be compared on what they share.
-    The prompts of those in `asked` are not made again.
+    The prompts of those that were `made` are not made again.
     """
-    made = {question.sample.id: question.prompt for question in asked}
-    prompts = ((s.id, made[s.id] if s.id in made else task.prompt(s)) for s in samples)
-    # What `digest([[id, prompt], ...], settings)` makes, written out: there are hundreds of thousands.
+    known = {question.sample.id: question.prompt for question in made}
+    prompts = ((s.id, known[s.id] if s.id in known else task.prompt(s)) for s in samples)
+    # What `digest([[id, prompt], ...], settings, ...)` makes, written out: there are hundreds of thousands.
     listed = ",".join([f"[{_quoted(key)},{_quoted(prompt)}]" for key, prompt in prompts])
-    return hashlib.sha256(f"[[{listed}],{_encode(_settings(task, seed=False))}]".encode()).hexdigest()
+    how = [*marked(task.protocol), *([] if asked is None else [f"asked as {asked}"])]
+    rest = ",".join(map(_encode, [_settings(task, seed=False), *how]))
+    return hashlib.sha256(f"[[{listed}],{rest}]".encode()).hexdigest()
 
 
 def _settings(task: Task, *, seed: bool = True) -> dict[str, Any]:

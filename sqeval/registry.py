@@ -7,41 +7,55 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from sqeval.errors import UserError
+from sqeval.protocol import OFFICIAL
 from sqeval.task import Task
 
 GROUP = "sqeval.tasks"
 
 
-def task_names() -> list[str]:
-    """Names of all installed tasks, sorted. No plugin is imported."""
-    return sorted({point.name for point in entry_points(group=GROUP)})
+def task_names(protocol: str = OFFICIAL) -> list[str]:
+    """Names of all installed tasks that know `protocol`, sorted. No plugin is imported."""
+    return sorted({point.name for point in entry_points(group=_group(protocol))})
 
 
-def get_task(name: str) -> Task:
-    """The task called `name`; only its own plugin is imported.
+def protocols(name: str | None = None) -> list[str]:
+    """Protocols that the task called `name`, or any task, knows; the official one first."""
+    others = (group.removeprefix(f"{GROUP}.") for group in entry_points().groups if group.startswith(f"{GROUP}."))
+    return [OFFICIAL, *sorted(other for other in others if name is None or name in task_names(other))]
 
-    Raises UserError for an unknown name, for one that two distributions claim, and for a plugin that is broken.
+
+def get_task(name: str, protocol: str = OFFICIAL) -> Task:
+    """The task called `name` as `protocol` has it; only its own plugin is imported.
+
+    Raises UserError for an unknown name, for a protocol that the task does not know, for a name that two distributions
+    claim, and for a plugin that is broken.
     """
-    points = [point for point in entry_points(group=GROUP) if point.name == name]
+    points = [point for point in entry_points(group=_group(protocol)) if point.name == name]
+    if not points and protocol != OFFICIAL and name in task_names():
+        raise UserError(f"task {name!r} does not know the protocol {protocol!r}, only {', '.join(protocols(name))}")
     if not points:
         raise UserError(_unknown(name))
     if len({point.value for point in points}) > 1:
         claims = " and ".join(sorted(_origin(point) for point in points))
         raise UserError(f"task {name!r} is claimed by {claims}; uninstall one of them")
-    return _load(points[0])
+    return _load(points[0], protocol)
 
 
-def parse_tasks(text: str) -> list[Task]:
-    """``gqa,pope`` or ``all``, in the order given, each once. Raises UserError."""
+def parse_tasks(text: str, protocol: str = OFFICIAL) -> list[Task]:
+    """``gqa,pope`` or ``all`` that know the protocol, in the order given, each once. Raises UserError."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
         raise UserError(f"--tasks: name at least one of {', '.join(task_names())}, or `all`")
     if names == ["all"]:
-        names = task_names()
-    return [get_task(name) for name in dict.fromkeys(names)]
+        names = task_names(protocol)
+    return [get_task(name, protocol) for name in dict.fromkeys(names)]
 
 
-def _load(point: EntryPoint) -> Task:
+def _group(protocol: str) -> str:
+    return GROUP if protocol == OFFICIAL else f"{GROUP}.{protocol}"
+
+
+def _load(point: EntryPoint, protocol: str) -> Task:
     try:
         found = point.load()
         task = found() if isinstance(found, type) else found
@@ -52,6 +66,9 @@ def _load(point: EntryPoint) -> Task:
         raise UserError(f"task {point.name!r} of {_origin(point)} is not a sqeval.task.Task")
     if task.name != point.name:
         raise UserError(f"task {point.name!r} of {_origin(point)} calls itself {task.name!r}; the two must agree")
+    if task.protocol != protocol:
+        problem = f"says that its protocol is {task.protocol!r}, not {protocol!r}; the two must agree"
+        raise UserError(f"task {point.name!r} of {_origin(point)} {problem}")
     return task
 
 

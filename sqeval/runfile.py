@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from sqeval.errors import UserError
+from sqeval.protocol import OFFICIAL
 from sqeval.provenance import now, provenance
 
 Json = dict[str, Any]
 
 SCHEMA = 1
-SAME = ("model", "model_args", "limit", "seed", "epochs", "temperature", "self_questions")
+SAME = ("protocol", "model", "model_args", "limit", "seed", "epochs", "temperature", "self_questions")
 """Settings that change answers by themselves; what `dtype` and `device` come to stands in the identity's details."""
 
-DEFAULTS: Json = {"epochs": 1, "temperature": None, "self_questions": 0}
+DEFAULTS: Json = {"protocol": OFFICIAL, "epochs": 1, "temperature": None, "self_questions": 0}
 """What a run had that was begun before there were such settings."""
 
 JUDGE = ("judge", "judge_rounds")

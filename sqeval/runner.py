@@ -15,6 +15,7 @@ from sqeval.judging import Bench, judge_all
 from sqeval.model import Completion, Model, Verbatim
 from sqeval.models.replay import Replay, completion
 from sqeval.planner import Question, prompts_hash, questions, select
+from sqeval.protocol import ASKED
 from sqeval.records import Record
 from sqeval.rundir import TaskFolder
 from sqeval.scorers import scorer_hash
@@ -107,7 +108,7 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
     kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
-        "prompts": prompts_hash(task, load.samples, asked),
+        "prompts": prompts_hash(task, load.samples, asked, who.details.get(ASKED)),
         "scorer": scorer_hash(task),
         "checkpoint": who.checkpoint_hash,
     }
@@ -176,6 +177,7 @@ def finish(
     result = {
         "task": task.name,
         "version": task.version,
+        "protocol": task.protocol,
         "data_version": plan.load.data_version,
         "primary": task.primary,
         "metrics": metrics,

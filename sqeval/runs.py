@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqeval.errors import IncompleteError, SqevalError, UserError
+from sqeval.protocol import ASKED, protocol_of
 from sqeval.records import Record
 from sqeval.rundir import METRICS, RUN, SAMPLES, read_json, read_records
 from sqeval.stored import STORED, read_stored
@@ -31,6 +32,11 @@ class TaskRun:
         """The primary metric: ``value``, ``stderr``, ``ci95``, ``n``, ``clusters``."""
         found: Mapping[str, Any] = self.result["metrics"][self.result["primary"]]
         return found
+
+    @property
+    def protocol(self) -> str:
+        """Whose evaluation the scores reproduce."""
+        return protocol_of(self.result)
 
     @property
     def hashes(self) -> Mapping[str, str]:
@@ -86,6 +92,17 @@ class Run:
     def limit(self) -> int | None:
         """Number of questions a task that ``--limit`` asked for; None if all were asked."""
         found: int | None = self.info.get("config", {}).get("limit")
+        return found
+
+    @property
+    def protocol(self) -> str:
+        """Whose evaluation it reproduces."""
+        return protocol_of(self.info.get("config", {}))
+
+    @property
+    def asked(self) -> str | None:
+        """The protocol by which the responses were asked for; None: by that of the run."""
+        found: str | None = self.identity.get("details", {}).get(ASKED)
         return found
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from sqeval.planner import digest
+from sqeval.protocol import marked
 from sqeval.task import Task
 
 SCORING = ("sqeval.scoring", "sqeval.metrics")
@@ -16,7 +17,8 @@ SCORING = ("sqeval.scoring", "sqeval.metrics")
 
 
 def scorer_hash(task: Task) -> str:
-    """SHA-256 of the task's version, of its module and those of its bases, and of all scoring code that they use.
+    """SHA-256 of the task's version and protocol, of its module and those of its bases, and of all scoring code that
+    they use.
 
     Comments, docstrings and formatting do not count.
     """
@@ -28,7 +30,7 @@ def scorer_hash(task: Task) -> str:
         if module.__name__ not in used:
             used[module.__name__] = module
             waiting += _scoring_modules(module)
-    return digest(task.version, [(name, _code(used[name])) for name in sorted(used)])
+    return digest(task.version, [(name, _code(used[name])) for name in sorted(used)], *marked(task.protocol))
 
 
 def _scoring_modules(module: ModuleType) -> Iterator[ModuleType]:

@@ -17,6 +17,7 @@ from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import Records
 from sqeval.errors import UserError
 from sqeval.model import Settings
+from sqeval.protocol import OFFICIAL
 from sqeval.stats.metric import Metric
 
 if TYPE_CHECKING:
@@ -114,6 +115,13 @@ class Task(ABC):
     """Official sizes by data version: a name that `data_version` begins with, or any if there is but one."""
     settings: Settings = Settings()
     """How its questions are answered; of a class, as the protocol says."""
+    protocol: ClassVar[str] = OFFICIAL
+    """Whose evaluation this is. Another protocol's is a subclass, registered under the same name in the protocol's
+    group."""
+    differs: ClassVar[Mapping[str, str]] = {}
+    """How the protocol departs from the official one, in words, by what does (`sqeval.protocol.ASPECTS`)."""
+    image_aspect_ratio: ClassVar[str | None] = None
+    """How images have to be made square, ``pad`` or ``crop``; None: as the model is set up."""
     predictions: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "text"),)
     """(id field, text field) pairs of the files of responses that `sqeval score` accepts for this task."""
     results: ClassVar[tuple[tuple[str, str], ...]] = ()

@@ -15,6 +15,13 @@ Judge = Annotated[
     ),
 ]
 JudgeRounds = Annotated[int | None, typer.Option(help="How often each response is judged.", show_default="1", min=1)]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose evaluation to reproduce: official, llava or lmms. `sqeval tasks show TASK` tells them apart.",
+        show_default="official",
+    ),
+]
 MaxErrors = Annotated[
     int | None, typer.Option(help="Errored samples that are tolerated for exit code 0.", show_default="0", min=0)
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Split
+from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Protocol, Split
 
 if TYPE_CHECKING:
     from sqeval.evaluation import Outcome
@@ -19,6 +19,7 @@ def command(
         str | None,
         typer.Option(help="Benchmarks, separated by commas, or `all` that --data has. See `sqeval tasks list`."),
     ] = None,
+    protocol: Protocol = None,
     ckpt: Annotated[
         str | None,
         typer.Option(
@@ -48,7 +49,8 @@ def command(
     split: Split = None,
     out: Annotated[str | None, typer.Option(help="Folder of run folders.", show_default="results")] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the run folder.", show_default="from checkpoint, data, split and limit")
+        str | None,
+        typer.Option(help="Name of the run folder.", show_default="from checkpoint, data, split, protocol and limit"),
     ] = None,
     limit: Annotated[
         int | None,
@@ -121,6 +123,7 @@ def command(
 
     flags = {
         "tasks": tasks,
+        "protocol": protocol,
         "ckpt": ckpt,
         "base": base,
         "vision_tower": vision_tower,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Split
+from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Protocol, Split
 
 
 def command(
@@ -18,6 +18,7 @@ def command(
         typer.Option(help="Predictions in the benchmark's result format, or a run folder.", show_default=False),
     ],
     task: Annotated[str | None, typer.Option(help="The benchmark.", show_default="all of a run folder")] = None,
+    protocol: Protocol = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -52,6 +53,8 @@ def command(
 
     Example: sqeval score --task pope --data mini --predictions answers.jsonl --out results
 
+    A run's responses scored as another evaluation would: sqeval score --predictions results/RUN --protocol lmms
+
     Responses that wait for a judge: sqeval score --predictions results/RUN --judge gpt-4-0613
     """
     from sqeval.cli.run import show
@@ -63,13 +66,13 @@ def command(
     from sqeval.registry import get_task
 
     given: dict[str, Any] = {"tasks": task, "data": data, "out": out, "name": name, "max_errors": max_errors}
-    given |= {"images": images, "split": split, "judge": judge, "judge_rounds": judge_rounds}
+    given |= {"images": images, "split": split, "protocol": protocol, "judge": judge, "judge_rounds": judge_rounds}
     allowed = {"missing": allow_missing, "extra": allow_extra, "duplicates": allow_duplicates}
     given["model_args"] = {f"allow_{what}": "true" for what, yes in allowed.items() if yes} or None
     settings = {key: value for key, value in given.items() if value is not None}
     if task is not None:
         get_task(task)
-    source, remembered = _source(predictions, task)
+    source, remembered = _source(predictions, task, protocol)
     elsewhere = {"data": os.environ.get("SQEVAL_DATA")}
     resolved = resolve({**elsewhere, **remembered, **settings, "model": "replay", "ckpt": str(source)})
     with paused():  # what is read is kept to the end
@@ -79,9 +82,10 @@ def command(
     show(outcome, resolved.max_errors, details=True)
 
 
-def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:
+def _source(predictions: Path, task: str | None, protocol: str | None) -> tuple[Path, dict[str, Any]]:
     """What to replay and, if it is a run of ours, the settings that decided which questions were asked."""
     from sqeval.errors import DataError, UserError
+    from sqeval.protocol import protocol_of
     from sqeval.rundir import RUN, SAMPLES, read_json
 
     if not predictions.exists():
@@ -95,10 +99,13 @@ def _source(predictions: Path, task: str | None) -> tuple[Path, dict[str, Any]]:
     try:
         remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
         remembered |= {key: run["config"][key] for key in ("epochs", "temperature") if key in run["config"]}
+        asked = protocol_of(run["config"])
         images, splits = run["config"].get("images"), run["config"].get("split", {})
     except (KeyError, TypeError) as error:
         raise DataError(f"is not a run of this version ({error})", file=folder / RUN, field="config") from None
-    remembered["name"] = f"{folder.resolve().name}-rescored"
+    other = protocol is not None and protocol != asked
+    remembered["name"] = f"{folder.resolve().name}-rescored" + (f"-{protocol}" if other else "")
+    remembered["protocol"] = asked
     if predictions.name == SAMPLES:
         remembered["tasks"] = task = predictions.parent.name
     remembered["split"] = {name: split for name, split in splits.items() if task in (None, name)}

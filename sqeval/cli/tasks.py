@@ -44,35 +44,67 @@ def list_tasks() -> None:
 def show(
     name: Annotated[str, typer.Argument(help="Name of the benchmark, as `sqeval tasks list` has it.")],
     data: Annotated[str, typer.Option(help="Folder of official files, or `mini`; the prompts come from it.")] = "mini",
+    protocol: Annotated[str | None, typer.Option(help="Whose evaluation to show.", show_default="official")] = None,
 ) -> None:
-    """Splits, sizes, files, generation settings and three prompts, word for word.
+    """Splits, sizes, files, generation settings and three prompts, word for word; what other protocols do differently.
 
     Example: sqeval tasks show gqa
+
+    All of it as lmms-eval has it: sqeval tasks show gqa --protocol lmms
     """
     from rich.console import Console
     from rich.panel import Panel
     from rich.text import Text
 
     from sqeval.data.places import open_root
-    from sqeval.registry import get_task
+    from sqeval.protocol import OFFICIAL
+    from sqeval.registry import get_task, protocols
     from sqeval.report.text import plain
 
-    task = get_task(name)
+    task = get_task(name, protocol or OFFICIAL)
     console = Console()
     console.print(Text.assemble((task.name, "bold"), f" (version {task.version})  {task.description}"))
     console.print(Text(task.citation, style="dim"))
     console.print(_facts(task))
+    others = [get_task(name, other) for other in protocols(name) if other not in (OFFICIAL, task.protocol)]
+    for variant in [*([] if task.protocol == OFFICIAL else [task]), *others]:
+        console.print(_departures(variant))
 
     root = open_root(data, [task]).for_task(name)
     samples = task.samples(root)
     console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):
-        prompt = "\n".join(plain(line) for line in task.prompt(sample).split("\n"))
         best = plain(task.gold(sample))
         known = [("\n\nscores best: ", "dim"), (best, "green")] if best else [("\n\nthe answer is not public", "dim")]
-        body = Text.assemble(prompt, *known)
+        body = Text.assemble(_lines(task.prompt(sample)), *known)
         title = Text(plain(f"{sample.id} · {sample.image.key if sample.image else 'no image'}"))
         console.print(Panel(body, title=title, title_align="left"))
+    for variant in others:
+        prompt = variant.prompt(variant.samples(root)[0])
+        if prompt != task.prompt(samples[0]):
+            title = Text(plain(f"{samples[0].id} · as {variant.protocol} asks it"))
+            console.print(Panel(_lines(prompt), title=title, title_align="left"))
+
+
+def _departures(variant: Task) -> RenderableType:
+    """What a protocol does differently from the official one, in words."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from sqeval.protocol import ASPECTS
+    from sqeval.report.text import plain
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for aspect in sorted(variant.differs, key=ASPECTS.index):
+        grid.add_row(aspect, Text(plain(variant.differs[aspect])))
+    if not variant.differs:
+        grid.add_row("the same as official", "")
+    title = Text.assemble("\nprotocol ", (plain(variant.protocol), "bold"), f": {_generation(variant.settings)}")
+    return Group(title, Padding(grid, (0, 0, 0, 2)))
 
 
 def _facts(task: Task) -> RenderableType:
@@ -88,7 +120,7 @@ def _facts(task: Task) -> RenderableType:
     grid.add_row("generation", Text(_generation(task.settings)))
     if isinstance(task, JudgedTask):
         grid.add_row("official judge", Text(task.judge))
-        grid.add_row("judged by", Text(task.protocol))
+        grid.add_row("judged by", Text(task.judging))
     for split, size in task.splits.items():
         grid.add_row(f"split {split}", Text(size))
     if task.selectable:
@@ -110,6 +142,12 @@ def _generation(settings: Settings) -> str:
     how = "greedy" if settings.temperature == 0 else f"temperature {settings.temperature:g}"
     stop = "" if not settings.stop else ", ends at " + ", ".join(repr(text) for text in settings.stop)
     return f"{how}, at most {settings.max_new_tokens} new tokens{stop}"
+
+
+def _lines(prompt: str) -> str:
+    from sqeval.report.text import plain
+
+    return "\n".join(plain(line) for line in prompt.split("\n"))
 
 
 def _sizes(root: DataRoot, samples: list[Sample], version: str | None) -> RenderableType:

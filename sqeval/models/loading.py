@@ -64,7 +64,7 @@ def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
     if kind == "replay":
         from sqeval.models.replay import Replay
 
-        replay = Replay(Path(str(config.ckpt)).expanduser(), _allowed(config.model_args))
+        replay = Replay(Path(str(config.ckpt)).expanduser(), _allowed(config.model_args), config.protocol)
         if config.limit is not None and not replay.of_run:
             raise UserError("--limit: a file of predictions is scored as a whole; leave it out")
         return replay

@@ -11,6 +11,7 @@ from sqeval.data.collection import paused
 from sqeval.data.join import STRICT, Allow, joined
 from sqeval.errors import DataError, UserError
 from sqeval.model import Completion, FinishReason, Group, Identity, Verbatim
+from sqeval.protocol import ASKED, OFFICIAL, protocol_of
 from sqeval.records import Record
 from sqeval.rundir import RUN, SAMPLES, read_json, read_records
 
@@ -26,15 +27,18 @@ class Replay:
     The identity is that of the model that gave the answers, where a run folder tells it.
     """
 
-    def __init__(self, path: Path, allow: Allow = STRICT) -> None:
-        """Raises UserError if there is nothing at `path`, DataError for a broken run.json."""
+    def __init__(self, path: Path, allow: Allow = STRICT, protocol: str = OFFICIAL) -> None:
+        """protocol: the one by which the answers are to be scored.
+
+        Raises UserError if there is nothing at `path`, DataError for a broken run.json.
+        """
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; give predictions, or a run folder")
         self._path, self._allow = path, allow
         run = read_json(path / RUN)
         self.of_run = run is not None
         self._answers: dict[str, dict[str, Completion]] = {}
-        self.identity = _identity(path, run)
+        self.identity = _identity(path, run, protocol)
 
     @paused()
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:
@@ -79,7 +83,7 @@ def completion(task: str, record: Record) -> Completion:
     return Completion(task, record.id, Verbatim(text) if record.verbatim else text, reason, judgement=record.judgement)
 
 
-def _identity(path: Path, run: dict[str, Any] | None) -> Identity:
+def _identity(path: Path, run: dict[str, Any] | None, protocol: str) -> Identity:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     if run is not None:
         files = [file for file in files if file.name == SAMPLES]
@@ -91,6 +95,10 @@ def _identity(path: Path, run: dict[str, Any] | None) -> Identity:
     if run is None:
         return Identity(path.stem, "replay", checkpoint=str(path), checkpoint_hash=content.hexdigest())
     try:
-        return Identity(**{**run["identity"], "details": {**run["identity"]["details"], **source}})
+        asked = run["identity"]["details"].get(ASKED, protocol_of(run["config"]))
+        details = {**run["identity"]["details"], ASKED: asked, **source}
+        if asked == protocol:
+            del details[ASKED]
+        return Identity(**{**run["identity"], "details": details})
     except (KeyError, TypeError) as error:
         raise DataError(f"is not a run of this version ({error})", file=path / RUN, field="identity") from None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqeval.errors import UserError
 from sqeval.leaderboard import Board, Entry, Standing
+from sqeval.protocol import OFFICIAL
 from sqeval.published import Published
 from sqeval.registry import get_task
 from sqeval.report.numbers import half_width, minus, percent
@@ -28,14 +29,15 @@ def page(boards: Sequence[Board], quoted: Sequence[Published] = (), *, intervals
 
 
 def title(board: Board, boards: Sequence[Board]) -> str:
-    """The data's name, with the beginning of a hash if two tables share the name."""
-    if sum(other.data == board.data for other in boards) < 2:
-        return plain(board.data)
+    """The data's name and the protocol, with the beginning of a hash if two tables share them."""
+    name = plain(board.data if board.protocol == OFFICIAL else f"{board.data}, protocol {board.protocol}")
+    if sum((other.data, other.protocol) == (board.data, board.protocol) for other in boards) < 2:
+        return name
     known = []
     for task in board.tasks:
         data, _, *judge = board.hashes[task]
         known += [task, data[:8], *judge]
-    return f"{plain(board.data)} ({plain(' '.join(known))})"
+    return f"{name} ({plain(' '.join(known))})"
 
 
 def name(entry: Entry, board: Board) -> str:
@@ -90,7 +92,7 @@ def _measures(board: Board) -> Iterator[str]:
     found: dict[str, list[str]] = {}
     for task in board.tasks:
         try:
-            measure = get_task(task).measure
+            measure = get_task(task, board.protocol).measure
         except UserError:  # not installed here; the metric's name has to do
             measure = ""
         result = next(entry.run.tasks[task].result for entry in board.entries if task in entry.run.tasks)

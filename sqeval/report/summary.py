@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sqeval.protocol import OFFICIAL, protocol_of
 from sqeval.report.numbers import count, half_width, interval, percent
 from sqeval.report.text import plain
 
@@ -41,7 +42,22 @@ def summary_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
             count(primary["n"]),
             count(primary["clusters"]),
         )
-    return Group(table, *_versions(metrics), *_judges(metrics), *_not_computed(metrics), *_problems(metrics))
+    return Group(
+        table,
+        *_protocols(metrics),
+        *_versions(metrics),
+        *_judges(metrics),
+        *_not_computed(metrics),
+        *_problems(metrics),
+    )
+
+
+def _protocols(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """One line for each protocol that is not the official one."""
+    from rich.text import Text
+
+    known = {protocol_of(result) for result in metrics.values()} - {OFFICIAL}
+    return [Text(plain(f"protocol {name}: not comparable with official scores")) for name in sorted(known)]
 
 
 def details_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:

@@ -64,7 +64,7 @@ class LLaVAWild(JudgedTask):
     sizes: ClassVar[Mapping[str, Size]] = {"": Size(60, 24)}
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0314"
-    protocol = "captions, reference and response; two ratings of 1 to 10 at temperature 0.2 (LLaVA-1.5: 3 rounds)"
+    judging = "captions, reference and response; two ratings of 1 to 10 at temperature 0.2 (LLaVA-1.5: 3 rounds)"
 
     def samples(self, root: DataRoot) -> list[Sample]:
         questions = read_lines(root.file(f"{FOLDER}/questions.jsonl"))

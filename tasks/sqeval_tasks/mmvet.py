@@ -75,7 +75,7 @@ class MMVet(JudgedTask):
     sizes: ClassVar[Mapping[str, Size]] = {"": Size(218, 200)}
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0613"
-    protocol = "few-shot table, one number of 3 tokens at temperature 0, up to 5 tries (the paper: 5 rounds)"
+    judging = "few-shot table, one number of 3 tokens at temperature 0, up to 5 tries (the paper: 5 rounds)"
 
     def samples(self, root: DataRoot) -> list[Sample]:
         return [_sample(root, key, entry) for key, entry in read_table(root.file("mmvet/mm-vet.json")).items()]

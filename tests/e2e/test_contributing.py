@@ -1,4 +1,5 @@
-"""The task in CONTRIBUTING.md is complete: installed as another package it is listed, shown, checked and run."""
+"""The task in CONTRIBUTING.md is complete: installed as another package it is listed, shown, checked and run; and so is
+the protocol of it in docs/protocols.md."""
 
 from __future__ import annotations
 
@@ -35,7 +36,20 @@ def packages(page: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: your-package\nVersion: 1\n", "utf-8")
     (info / "entry_points.txt").write_text(f"[sqeval.tasks]\n{entry.group(1)} = {entry.group(2)}\n", "utf-8")
+    add_protocol(site, info / "entry_points.txt")
     return site
+
+
+def add_protocol(site: Path, points: Path) -> None:
+    """The code and the entry point of docs/protocols.md."""
+    page = (REPOSITORY / "docs" / "protocols.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    entry = re.search(r'```toml\n\[project\.entry-points\."(sqeval\.tasks\.\w+)"\]\n(\w+) = "([^"]+)"', page)
+    assert code is not None
+    assert entry is not None
+    imports = "from sqeval.task import Sample, Score\nfrom your_package.counting import Counting\n"
+    (site / "your_package" / "strict.py").write_text(imports + code.group(1), "utf-8")
+    points.write_text(f"{points.read_text('utf-8')}[{entry.group(1)}]\n{entry.group(2)} = {entry.group(3)}\n", "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +68,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sqeval(packages: Path, folder: Path, *arguments: str, code: int = 0) -> str:
-    environment = os.environ | {"PYTHONPATH": str(packages), "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+    path = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH", "")]))
+    environment = os.environ | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
     command = [sys.executable, "-c", "from sqeval.cli.app import main; main()", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
@@ -90,6 +105,17 @@ def test_runs(packages: Path, data: Path, tmp_path: Path) -> None:
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(8 / 12)
     assert metrics["metrics"]["accuracy"]["clusters"] == 6
     assert metrics["metrics"]["accuracy/kind=cup"]["n"] == 6
+
+
+def test_another_protocol_of_it(packages: Path, data: Path, tmp_path: Path) -> None:
+    shown = sqeval(packages, tmp_path, "tasks", "show", "counting", "--data", str(data))
+    assert "protocol strict" in shown
+    assert "the response has to be a number and nothing else" in shown
+    run = ("run", "--tasks", "all", "--model", "majority", "--data", str(data), "--protocol", "strict")
+    assert "protocol strict: not comparable with official scores" in sqeval(packages, tmp_path, *run)
+    folder = tmp_path / "results" / f"majority-{data.name}-strict"
+    metrics = json.loads((folder / "counting" / "metrics.json").read_text("utf-8"))
+    assert (metrics["protocol"], metrics["metrics"]["accuracy"]["value"]) == ("strict", pytest.approx(8 / 12))
 
 
 def test_bad_records_are_one_message(packages: Path, data: Path, tmp_path: Path) -> None:

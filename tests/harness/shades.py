@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image
 
@@ -74,6 +75,21 @@ class Tints(Shades):
     settings = Settings(max_new_tokens=7)
 
 
+class LooseShades(Shades):
+    """Another protocol of the same benchmark: asked in other words, and read whatever the case."""
+
+    protocol = "loose"
+    differs: ClassVar[Mapping[str, str]] = {"prompt": "in other words", "generation": "drawn", "scorer": "in any case"}
+    image_aspect_ratio = "crop"
+    settings = Settings(max_new_tokens=4, temperature=0.2)
+
+    def prompt(self, sample: Sample) -> str:
+        return f"{sample.question}\nSay yes or no."
+
+    def score(self, response: str | None, sample: Sample) -> Score:
+        return super().score(None if response is None else response.lower(), sample)
+
+
 class Looker:
     """Answers by looking at the pixels, images in reverse order; `before` is called ahead of every answer."""
 
@@ -131,5 +147,7 @@ def write_plugin(site: Path) -> Path:
     info = site / "shades-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shades\nVersion: 1\n", "utf-8")
-    (info / "entry_points.txt").write_text("[sqeval.tasks]\nshades = shades:Shades\ntints = shades:Tints\n", "utf-8")
+    points = "[sqeval.tasks]\nshades = shades:Shades\ntints = shades:Tints\n"
+    points += "[sqeval.tasks.loose]\nshades = shades:LooseShades\n"
+    (info / "entry_points.txt").write_text(points, "utf-8")
     return site

@@ -21,6 +21,7 @@ from sqeval.data.collection import paused
 from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
 from sqeval.progress import Progress, Silent
+from sqeval.protocol import marked
 from sqeval.report.html import answers, breakdown, highlights, provenance, summary, thumbnails
 from sqeval.report.html.data import TaskSamples, columns, gather, state_of
 from sqeval.report.html.sources import open_source
@@ -189,7 +190,8 @@ def _title(names: Sequence[str], compared: bool) -> str:
 def _run(run: Run, name: str, baseline: bool) -> dict[str, str]:
     """One run in a line: who answered, about what, when."""
     identity = run.identity
-    about = [f"data {run.data}", *([f"--limit {run.limit}"] if run.limit is not None else []), run.started[:10]]
+    about = [f"data {run.data}", *(f"protocol {name}" for name in marked(run.protocol))]
+    about += [*([f"--limit {run.limit}"] if run.limit is not None else []), run.started[:10]]
     if identity.get("checkpoint_hash"):
         about.insert(0, f"checkpoint {str(identity['checkpoint_hash'])[:12]}")
     about += ["stored baseline: answers without responses"] if run.is_baseline else []

@@ -43,7 +43,7 @@ def shown_scores(run: TaskRun) -> list[str]:
 
 def _mean_of_records(run: TaskRun, records: Sequence[Record]) -> tuple[str, Mapping[str, float]] | None:
     try:
-        task = get_task(run.name)
+        task = get_task(run.name, run.protocol)
     except SqevalError:
         return None
     if task.version != run.result["version"]:

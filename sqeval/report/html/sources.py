@@ -42,7 +42,7 @@ class Source:
 
     def _samples(self, name: str, runs: Sequence[TaskRun]) -> tuple[Task, list[Sample]]:
         assert self.root is not None
-        task, root = get_task(name), replace(self.root, used=set())
+        task, root = get_task(name, runs[0].protocol), replace(self.root, used=set())
         samples = task.samples(root)
         if runs[0].hashes.get("data") != root.hash():
             raise UserError(f"{root.name} is not the data that was asked about (it has another hash)")
