@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqeval.data.images import ImageRef
+from sqeval.data.places import with_images
 from sqeval.data.root import DataRoot, resolve_root
 from sqeval.errors import SqevalError, UserError
 from sqeval.records import Record
@@ -42,7 +43,7 @@ class Source:
 
     def _samples(self, name: str, runs: Sequence[TaskRun]) -> tuple[Task, list[Sample]]:
         assert self.root is not None
-        task, root = get_task(name, runs[0].protocol), replace(self.root, used=set())
+        task, root = get_task(name, runs[0].protocol), self.root.for_task(name)
         samples = task.samples(root)
         if runs[0].hashes.get("data") != root.hash():
             raise UserError(f"{root.name} is not the data that was asked about (it has another hash)")
@@ -66,13 +67,23 @@ def open_source(runs: Sequence[Run], data: str | None) -> Source:
     Raises UserError if `data` is given and is no folder.
     """
     if data is not None:
-        return Source(resolve_root(data))
+        return Source(_root(runs[0], data))
     names = dict.fromkeys(run.data for run in runs if run.data != UNKNOWN)
     for name in names:
         if name == "mini" or Path(name).expanduser().is_dir():
-            return Source(resolve_root(name))
+            return Source(_root(next(run for run in runs if run.data == name), name))
     where = f"the data ({', '.join(names)}) is not here" if names else "the run does not say where its data was"
     return Source(None, [f"No images: {where}. `--data DIR` says where it is."])
+
+
+def _root(run: Run, name: str) -> DataRoot:
+    """The data root, its images and splits where `run` had them; the images may have gone."""
+    config = run.info.get("config", {})
+    root = replace(resolve_root(name), splits=dict(config.get("split") or {}))
+    try:
+        return with_images(root, config.get("images"), [get_task(task) for task in run.tasks])
+    except UserError:
+        return root
 
 
 def is_full(run: TaskRun) -> bool:
