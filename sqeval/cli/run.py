@@ -175,8 +175,9 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
         console.print(summary_table(outcome.metrics))
     if details:
         console.print(details_table(outcome.metrics))
-    for line in beside(outcome.folder):
-        console.print(line, style="dim", markup=False, highlight=False)
+    else:
+        for line in beside(outcome.folder):
+            console.print(line, style="dim", markup=False, highlight=False)
     print(outcome.folder)
     open_ends = list(outcome.waits.values())
     if outcome.errored > max_errors:
