@@ -80,6 +80,12 @@ def self_bleu(
     return float(np.mean(scores))
 
 
+def bleu_4(said: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """BLEU-4 of one question against several, smoothed as `self_bleu`, 0..1."""
+    counted = [[Counter(_grams(words, n)) for n in range(1, 5)] for words in (said, *references)]
+    return _bleu(counted[0], len(said), counted[1:], [len(words) for words in references])
+
+
 def _bleu(hypothesis: list[Counter[Any]], length: int, references: list[list[Counter[Any]]], sizes: list[int]) -> float:
     if not length:
         return 0.0

@@ -198,6 +198,24 @@ _ALL = (
         "Alberti et al. 2019", needs="answers by the asker and by a panel",
     ),
     QuestionMetric(
+        "rf.bleu_4", "rf", 0, "question", 0, 1, "none", "BLEU-4 of a question against all references of its image",
+        "Papineni et al. 2002", needs="--refs",
+        pitfalls="Correlates with answerability at -.13: likeness is no quality.",
+    ),
+    QuestionMetric(
+        "rf.rouge_l", "rf", 0, "question", 0, 1, "none", "ROUGE-L with the closest reference (precision-like)",
+        "Lin 2004", needs="--refs",
+    ),
+    QuestionMetric(
+        "rf.cider", "rf", 0, "question", 0, 10, "none", "CIDEr-D against all references of its image",
+        "Vedantam et al. 2015", needs="--refs of two images or more",
+    ),
+    QuestionMetric(
+        "rf.recall", "rf", 0, "image", 0, 1, "none",
+        "mean over references of ROUGE-L with the closest of the questions",
+        "oracle: Jain et al. 2017", needs="--refs", pitfalls="Grows with the number of questions.",
+    ),
+    QuestionMetric(
         "uq.usable", "uq", 0, "question", 0, 1, "up", "share that passes every gate of the tier", "ours",
     ),
     QuestionMetric(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sqeval.questions import diversity, rarefaction
+from sqeval.questions import diversity, overlap, rarefaction
 from sqeval.questions.metrics import METRICS
 from sqeval.questions.table import Row, Table
 from sqeval.questions.usable import Step, funnel, patient_utility, usable_at
@@ -107,14 +107,20 @@ def _per_image(table: Table) -> dict[str, Value]:
             None if len(own) < k else rarefaction.expected_kinds(_counts(own), k) for own in kinds
         ],
         "dv.self_cider": [diversity.self_cider([row.normal.bare for row in group]) for group in groups],
+        "rf.recall": [
+            overlap.recall(group, wanted) if (wanted := overlap.references_of(table, place)) else None
+            for place, group in enumerate(groups)
+        ] if table.setup.references else [],
     }  # fmt: skip
     return {name: _over_images(table, name, values) for name, values in per_image.items()}
 
 
 def _over_images(table: Table, name: str, values: Sequence[float | None]) -> Value:
-    known = [(image.image_id, value) for image, value in zip(table.images, values, strict=True) if value is not None]
+    known = [(image.image_id, v) for image, v in zip(table.images, values, strict=False) if v is not None]
     if not known:
-        return Value(None, total=len(values), reason=f"no image with {table.setup.k} questions")
+        usual = f"no image with {table.setup.k} questions"
+        reason = f"needs {METRICS[name].needs}" if METRICS[name].needs != "questions" else usual
+        return Value(None, total=len(table.images), reason=reason)
     ids = [image for image, _ in known]
     found = estimate(mean(name, ids, ids, [value for _, value in known]))
     return Value(found.value, found.low, found.high, len(known), len(values))

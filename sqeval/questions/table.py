@@ -36,6 +36,8 @@ class Setup:
     """Normalised texts of training questions, for novelty."""
     scorer: relevance.Scorer = field(default_factory=relevance.Captions)
     """What tells how well a question fits an image."""
+    references: bool = False
+    """Whether likeness to reference questions is measured."""
     answers: Mapping[str, Sequence[Answer]] | None = None
     """By qid; tier 3."""
 
@@ -107,6 +109,10 @@ def build(images: Sequence[ImageQuestions], setup: Setup, *, threshold: float | 
         _premises(table)
     if setup.tier >= 3:
         _answers(table)
+    if setup.references:
+        from sqeval.questions import overlap
+
+        overlap.add(table)
     for group in table.by_image():
         for row, own in zip(group, diversity.classes([row.normal.bare for row in group]), strict=True):
             row.own_class = own

@@ -33,6 +33,12 @@ Answers = Annotated[
 Clip = Annotated[
     str | None, typer.Option(help="CLIP-style checkpoint for tier 2: folder or hub id.", show_default=False)
 ]
+Refs = Annotated[
+    Path | None,
+    typer.Option(
+        help="Questions of people about these images, CSV or JSON Lines; measures likeness.", show_default=False
+    ),
+]
 ReferenceQuestions = Annotated[
     Path | None,
     typer.Option(help="Human questions to learn fluency from, one a line.", show_default="320 that come with sqeval"),
@@ -59,6 +65,24 @@ def read(
     return list(found.values())
 
 
+def with_references(images: list[ImageQuestions], path: Path) -> list[ImageQuestions]:
+    """The images with people's questions about them. Raises DataError for a file that fits none."""
+    from dataclasses import replace
+
+    from sqeval.errors import DataError
+    from sqeval.questions.context import names_of
+    from sqeval.questions.importers import table
+
+    asked = {image: tuple(text for text, _ in texts) for image, texts in table(path).items()}
+    found = []
+    for image in images:
+        known = next((asked[name] for name in names_of(image) if name in asked), ())
+        found.append(replace(image, context=replace(image.context, ref_questions=known)))
+    if not any(image.context.ref_questions for image in found):
+        raise DataError(f"fits none of the images, which are {images[0].image_id!r}, ...", file=path)
+    return found
+
+
 def setup(
     tier: int,
     k: int,
@@ -66,6 +90,8 @@ def setup(
     training: Path | None = None,
     answers: list[Path] | None = None,
     clip: str | None = None,
+    *,
+    references: bool = False,
 ) -> Setup:
     """How to judge, as the flags say. Raises UserError for a tier without what it needs."""
     from sqeval.errors import UserError
@@ -90,7 +116,9 @@ def setup(
 
         scorer = ByClip(clip)
     said = None if not answers else by_question(answer for path in answers for answer in read_answers(path))
-    return Setup(tier=tier, k=k, fluency=Fluency(human), training=known, scorer=scorer, answers=said)
+    return Setup(
+        tier=tier, k=k, fluency=Fluency(human), training=known, scorer=scorer, answers=said, references=references
+    )
 
 
 def _lines(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from sqeval.cli.questions.options import (
     K,
     Objects,
     ReferenceQuestions,
+    Refs,
     Tier,
     TrainingQuestions,
 )
@@ -41,6 +42,7 @@ def command(
     k: K = 5,
     answers: Answers = None,
     clip: Clip = None,
+    refs: Refs = None,
     reference_questions: ReferenceQuestions = None,
     training_questions: TrainingQuestions = None,
 ) -> None:
@@ -53,7 +55,10 @@ def command(
     from sqeval.questions.scoring import score, write
 
     conditions = options.read(files, captions, objects, context)
-    setup = options.setup(tier, k, reference_questions, training_questions, answers, clip)
+    given = (reference_questions, training_questions, answers, clip)
+    setup = options.setup(tier, k, *given, references=refs is not None)
+    if refs is not None:
+        conditions = [options.with_references(images, refs) for images in conditions]
     scored = score(conditions, [replace(setup) for _ in conditions])
     ceiling = next((each for each in scored if each.human), None)
     for each in scored:
