@@ -27,6 +27,10 @@ class Answerability:
     visual: float | None = None
     gain: float | None = None
     roundtrip: float | None = None
+    knowledge: float | None = None
+    """Share of answerers that give the panel's answer with the image and another one without (after KDA, 2022)."""
+    difficulty: float | None = None
+    """Share of the panel's answers with the image that are not its most frequent one."""
     guessed: bool | None = None
     """Whether most answers without the image say what most answers with it say."""
 
@@ -87,6 +91,7 @@ def answerability(answers: Sequence[Answer], own_answer: str | None = None) -> A
         known = [value for value in values if value is not None]
         return fmean(known) if known else None
 
+    knowledge, difficulty = _against_the_panel(answers)
     guesses = [each.guessed for each in by_answerer if each.guessed is not None]
     return Answerability(
         mean([each.answerable for each in by_answerer]),
@@ -94,6 +99,8 @@ def answerability(answers: Sequence[Answer], own_answer: str | None = None) -> A
         mean([each.visual for each in by_answerer]),
         mean([each.gain for each in by_answerer]),
         mean([each.roundtrip for each in by_answerer]),
+        knowledge,
+        difficulty,
         sum(guesses) * 2 > len(guesses) if guesses else None,
     )
 
@@ -114,6 +121,23 @@ def _of_one(answers: Sequence[Answer], own_answer: str | None) -> Answerability:
         roundtrip=fmean(text == normal_answer(own_answer) for text in said) if said and own_answer else None,
         guessed=_most(said) == _most(blind) if said and blind else None,
     )
+
+
+def _against_the_panel(answers: Sequence[Answer]) -> tuple[float | None, float | None]:
+    """Knowledge and difficulty; None without answers with the image, the first also without blind ones."""
+    said = [normal_answer(answer.text) for answer in answers if answer.condition == "img"]
+    if not said:
+        return None, None
+    panel = _most(said)
+    hits = []
+    for name in {answer.answerer for answer in answers}:
+        own = {
+            c: [normal_answer(a.text) for a in answers if (a.answerer, a.condition) == (name, c)]
+            for c in ("img", "blind")
+        }
+        if own["img"] and own["blind"]:
+            hits.append(_most(own["img"]) == panel != _most(own["blind"]))
+    return fmean(hits) if hits else None, fmean(answer != panel for answer in said)
 
 
 def _most(answers: Sequence[str]) -> str:

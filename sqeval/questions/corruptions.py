@@ -54,6 +54,17 @@ def shuffle_images(images: Images, dose: float = 1.0, seed: int = 0) -> list[Ima
     return [replace(image, questions=moved.get(i, image.questions)) for i, image in enumerate(images)]
 
 
+def hard_shuffle(images: Images, dose: float = 1.0, seed: int = 0) -> list[ImageQuestions]:
+    """Every question goes to an image of like content: the next one in the order of annotated objects."""
+    known = [i for i, image in enumerate(images) if image.context.objects]
+    order = sorted(known, key=lambda i: (sorted(images[i].context.objects or ()), i))
+    order = order[: round(dose * len(order))]
+    if len(order) < 2:
+        return list(images)
+    moved = {order[k]: images[order[k - 1]].questions for k in range(len(order))}
+    return [replace(image, questions=moved.get(i, image.questions)) for i, image in enumerate(images)]
+
+
 def duplicate(images: Images, dose: float = 1.0, seed: int = 0) -> list[ImageQuestions]:
     """A share of each image's questions becomes its first one."""
     rng = np.random.default_rng(seed)
@@ -164,6 +175,7 @@ def _half(images: Images, dose: float = 1.0, seed: int = 0) -> list[ImageQuestio
 
 CORRUPTIONS: dict[str, Corruption] = {
     "shuffle_images": shuffle_images,
+    "hard_shuffle": hard_shuffle,
     "generic": rewriting(_one_of(lambda: GENERIC)),
     "template": rewriting(_template),
     "word_shuffle": rewriting(_word_shuffle),

@@ -146,7 +146,7 @@ _ALL = (
         "share of the other images that the question fits less well than its own, ties half; chance is .5", "ours",
         needs="captions or labels of 30 images", pitfalls="Blind to word order; with captions a question about what no"
         " caption mentions stays at .5.",
-        expected={"shuffle_images": -1, "generic": -1, "trivia": -1, "object_swap": -1},
+        expected={"shuffle_images": -1, "hard_shuffle": -1, "generic": -1, "trivia": -1, "object_swap": -1},
     ),
     QuestionMetric(
         "gr.relevant", "gr", 1, "question", 0, 1, "up",
@@ -196,6 +196,17 @@ _ALL = (
     QuestionMetric(
         "an.roundtrip", "an", 3, "question", 0, 1, "up", "share of the panel's answers that match the asker's own",
         "Alberti et al. 2019", needs="answers by the asker and by a panel",
+    ),
+    QuestionMetric(
+        "an.kda", "an", 3, "question", 0, 1, "up",
+        "share of answerers that give the panel's answer with the image and another one without",
+        "after Moon et al. 2022, KDA", needs="answers with the image and without",
+        expected={"blind_answerable": -1, "trivia": -1},
+    ),
+    QuestionMetric(
+        "an.difficulty", "an", 3, "question", 0, 1, "none",
+        "share of answers with the image that are not the panel's most frequent one", "ours",
+        needs="two answers a question", pitfalls="A hard question and one without an answer look alike.",
     ),
     QuestionMetric(
         "rf.bleu_4", "rf", 0, "question", 0, 1, "none", "BLEU-4 of a question against all references of its image",

@@ -215,7 +215,8 @@ def _answers(table: Table) -> None:
         found = answering.answerability(answers.get(row.asked.qid, ()), row.asked.answer)
         row.values |= {
             "an.answerable": found.answerable, "an.consistent": found.consistent, "an.visual": found.visual,
-            "an.gig": found.gain, "an.roundtrip": found.roundtrip,
+            "an.gig": found.gain, "an.roundtrip": found.roundtrip, "an.kda": found.knowledge,
+            "an.difficulty": found.difficulty,
         }  # fmt: skip
         if found.answerable is not None:
             _gate(row, "answerable", found.answerable >= answering.LEAST_ANSWERABLE, "the panel cannot say")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sqeval.questions.corruptions import hard_shuffle
 from sqeval.questions.files import Asked, Context, ImageQuestions
 from sqeval.questions.premises import Lexicon, false_premises
 from sqeval.questions.relevance import Captions, relevance, shuffled_owners, threshold
@@ -50,6 +51,15 @@ def test_the_threshold_is_the_smallest_that_few_reach(values: list[int]) -> None
     assert (floor >= found).mean() <= 0.05
     lower = [value for value in np.unique(floor) if value < found]
     assert all((floor >= value).mean() > 0.05 for value in lower)
+
+
+def test_a_hard_shuffle_moves_questions_to_like_images_and_loses_none() -> None:
+    images = [image("a", objects=("cat",)), image("b", objects=("dog",)), image("c", objects=("cat",)), image("d")]
+    moved = hard_shuffle(images)
+    assert sorted(each.questions[0].qid for each in moved) == sorted(each.questions[0].qid for each in images)
+    assert moved[2].questions == images[0].questions  # the other cat's
+    assert all(a.questions != b.questions for a, b in zip(moved[:3], images[:3], strict=True))
+    assert hard_shuffle(images, 0.0) == images
 
 
 def test_captions_find_their_question() -> None:

@@ -91,3 +91,13 @@ def test_answerers_count_alike_however_much_they_said() -> None:
     assert found.roundtrip == pytest.approx(0.5)
     assert found.visual == pytest.approx(0.5)
     assert found.guessed is False
+
+
+def test_a_panel_s_answer_and_who_needs_the_image_for_it() -> None:
+    def said(who: str, seen: str, blind: str) -> list[Answer]:
+        return [Answer("q", who, "img", seen), Answer("q", who, "blind", blind)]
+
+    found = answerability([*said("a", "red", "blue"), *said("b", "Red.", "red"), *said("c", "green", "blue")])
+    assert found.knowledge == pytest.approx(1 / 3)  # b would have guessed it, c does not give it
+    assert found.difficulty == pytest.approx(1 / 3)
+    assert answerability([Answer("q", "a", "blind", "red")]).knowledge is None

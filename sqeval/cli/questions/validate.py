@@ -29,7 +29,7 @@ def command(
     strict: Annotated[bool, typer.Option(help="Exit with 5 if any metric fails.")] = False,
     seed: Annotated[int, typer.Option(help="Of the corruptions.")] = 0,
 ) -> None:
-    """Spoil the questions in twelve ways, change them in five that must not matter, and print what each metric did.
+    """Spoil the questions in thirteen ways, change them in five that must not matter, and print what each metric did.
 
     Example: sqeval questions validate run.questions.jsonl --captions captions_val2014.json
     """
