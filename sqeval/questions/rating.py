@@ -16,6 +16,7 @@ from sqeval import atomic
 from sqeval.data.text import read_text
 from sqeval.errors import DataError, UserError
 from sqeval.questions.files import ImageQuestions
+from sqeval.questions.rating_page import write_page
 from sqeval.report.text import spreadsheet
 
 ITEMS = {
@@ -28,7 +29,7 @@ ITEMS = {
 """Answered by 1 (yes) or 0 (no)."""
 OVERALL = "overall"
 """From 1 to 5."""
-SHEET, KEY = "rating_sheet.csv", "rating_key.json"
+SHEET, PAGE, KEY = "rating_sheet.csv", "rating_sheet.html", "rating_key.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Rating:
 
 
 def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: int, seed: int = 0) -> int:
-    """Write a sheet of up to `items` questions, as many of each asker, and the key that tells who asked; the number of
-    questions.
+    """Write a sheet of up to `items` questions, as many of each asker, as a table and as a page with the pictures, and
+    the key that tells who asked; the number of questions.
 
     Raises UserError if a sheet is there already: ratings must not lose their key.
     """
@@ -64,6 +65,8 @@ def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: 
     key = {str(number): {"qid": qid, "image_id": image.image_id} for number, (image, qid, _) in enumerate(order, 1)}
     atomic.write_text(folder / KEY, json.dumps({"items": key, "questions": ITEMS}, ensure_ascii=False, indent=1) + "\n")
     atomic.write_text(folder / SHEET, text.getvalue())
+    asked = [(image.image, image.image or image.image_id, question) for image, _, question in order]
+    write_page(folder / PAGE, asked, ITEMS, OVERALL)
     return len(order)
 
 

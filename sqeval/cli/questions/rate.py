@@ -24,10 +24,10 @@ def export_sheet(
 
     Example: sqeval questions rate export a.questions.jsonl b.questions.jsonl -o rating
     """
-    from sqeval.questions.rating import KEY, SHEET, export
+    from sqeval.questions.rating import KEY, PAGE, SHEET, export
 
     number = export(options.read(files, None, None, None), out, items, seed)
-    print(f"{out / SHEET}: {number} questions; keep {out / KEY} from the raters")
+    print(f"{out / SHEET} and {out / PAGE}: {number} questions; keep {out / KEY} from the raters")
 
 
 @app.command("ingest")
