@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ARGS = ("template", "image_aspect_ratio")
 """What ``--model-args`` may set: the conversation template, and how images become square ("pad" or "crop")."""
+YES, NO = (" Yes", " yes"), (" No", " no")
+"""What an answer may begin with, behind the template's colon."""
 GROUPS_AT_ONCE = 256
 """Images about which a model asks itself before they are answered."""
 MOST_WORKERS = 8
@@ -99,6 +101,26 @@ class SqLlavaModel:
             )
             preface = None if said.preface is None else (how.describe_with, said.preface)
             yield AskedAbout(said.key, questions, preface, said.error)
+
+    def yes(self, asked: Mapping[ImageRef, Sequence[str]]) -> dict[ImageRef, list[float]]:
+        """P(yes) / (P(yes) + P(no)) of each prompt about each image, whichever way the two are written."""
+        from math import exp, nan
+
+        from sqllava.engine import Group as EngineGroup
+        from sqllava.engine import ScoreRequest
+
+        images = list(asked)
+        groups = []
+        for number, image in enumerate(images):
+            prompts = [self.engine.prompt(text, image=True) for text in asked[image]]
+            requests = (ScoreRequest(f"{number}/{i}", prompt, YES + NO) for i, prompt in enumerate(prompts))
+            groups.append(EngineGroup(tuple(requests), image.open))
+        sums = {image: [[0.0, 0.0] for _ in asked[image]] for image in images}
+        for scored in self.engine.score(groups):
+            which, _, place = scored.id.partition("/")
+            if scored.logprob is not None:
+                sums[images[int(which)]][int(place)][scored.continuation >= len(YES)] += exp(scored.logprob)
+        return {image: [yes / (yes + no) if yes + no else nan for yes, no in each] for image, each in sums.items()}
 
     @cached_property
     def _asker(self) -> Asker:

@@ -38,7 +38,7 @@ class Clip:
     def knows(self, image: ImageQuestions) -> bool:
         return image.image is not None and Path(image.image).is_file()
 
-    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions]) -> Floats:
+    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
         texts = self._features(questions, self._texts)
         pictures = self._features([str(image.image) for image in images], self._pictures)
         cosines: Floats = texts @ pictures.T

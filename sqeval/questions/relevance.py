@@ -19,6 +19,8 @@ from sqeval.questions.words import topic_words
 
 Floats = NDArray[np.float64]
 
+CALIBRATION_SHUFFLES, FLOOR_SHUFFLES = range(1, 6), range(100, 105)
+"""Seeds of the shuffles that set the threshold, and of others on which the floor is measured."""
 LEAST_IMAGES = 30
 """Fewer images are too few to be told apart from."""
 UNDECIDED = 0.02
@@ -36,8 +38,8 @@ class Scorer(Protocol):
         """Whether the image has it."""
         ...
 
-    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions]) -> Floats:
-        """(questions, images)."""
+    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
+        """(questions, images); `own` is the column of each question's image, -1 for none. NaN: not looked at."""
         ...
 
 
@@ -63,7 +65,7 @@ class Captions:
     def knows(self, image: ImageQuestions) -> bool:
         return bool(image.context.captions or image.context.objects)
 
-    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions]) -> Floats:
+    def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         documents = ["\n".join([*image.context.captions, *(image.context.objects or ())]) for image in images]
@@ -79,18 +81,20 @@ class Captions:
 def relevance(similarities: Floats, own: Sequence[int]) -> Relevance:
     """Relevance from similarities (Q, I) and the index of each question's own image.
 
-    auc: share of the other images with a lower similarity, ties counting half.
+    auc: share of the other images with a lower similarity, ties counting half; NaN where the own image, or any other,
+    was not looked at.
     """
     rows = np.arange(len(own))
     mine = similarities[rows, list(own)][:, None]
-    others = similarities.shape[1] - 1
-    if others < 1:
-        return Relevance(np.full(len(own), 0.5), np.zeros(len(own)))
+    others = (~np.isnan(similarities)).sum(1) - 1
     # Cosines that are equal on paper differ in their last bits: the order of a sum must not decide.
     lower = similarities < mine - 1e-12
     tied = np.abs(similarities - mine) <= 1e-12
-    auc = (lower.sum(1) + (tied.sum(1) - 1) / 2) / others
-    return Relevance(auc, mine[:, 0] - (similarities.sum(1) - mine[:, 0]) / others)
+    seen = (others > 0) & ~np.isnan(mine[:, 0])
+    auc, margin = np.full(len(own), np.nan), np.full(len(own), np.nan)
+    np.divide(lower.sum(1) + (tied.sum(1) - 1) / 2, others, out=auc, where=seen)
+    np.divide(np.nansum(similarities, axis=1) - mine[:, 0], others, out=margin, where=seen)
+    return Relevance(auc, mine[:, 0] - margin)
 
 
 def shuffled_owners(own: Sequence[int], images: int, seed: int = 0) -> list[int]:
@@ -111,6 +115,7 @@ def threshold(floor: Floats, pass_rate: float = 0.05) -> float:
 
     Calibrated, not chosen: what questions about the wrong images reach no more often than that is a fit.
     """
+    floor = floor[~np.isnan(floor)]
     candidates = np.unique(floor)
     reached = np.array([(floor >= candidate).mean() for candidate in candidates])
     good = candidates[reached <= pass_rate]

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqeval import atomic
 from sqeval.provenance import packages
+from sqeval.questions import relevance
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.metrics import METRICS
 from sqeval.questions.summary import Summary, Value, pool_of, summarise, values_of
@@ -23,7 +24,6 @@ SCHEMA = "sqeval.question-scores/1"
 SUMMARY, QUESTIONS, IMAGES = "summary.json", "question_scores.csv", "image_scores.csv"
 HUMAN = "human"
 """Family of a model that is people: their row is the ceiling."""
-FLOOR_SHUFFLES = range(100, 105)
 FLOOR_ROWS = ("uq.at_k", "uq.usable", "gr.rauc", "gr.relevant", "gr.premise_fpr")
 EXPLORATORY = 30
 """Fewer images than that say little."""
@@ -65,7 +65,7 @@ def score(conditions: Sequence[Sequence[ImageQuestions]], setups: Sequence[Setup
 def _floor(table: Table) -> dict[str, Value] | None:
     if table.setup.tier < 1 or len(table.images) < 2:
         return None
-    found = [values_of(shuffled(table, seed), FLOOR_ROWS) for seed in FLOOR_SHUFFLES]
+    found = [values_of(shuffled(table, seed), FLOOR_ROWS) for seed in relevance.FLOOR_SHUFFLES]
     return {name: _averaged([values[name] for values in found]) for name in FLOOR_ROWS}
 
 

@@ -17,8 +17,6 @@ from sqeval.questions.premises import Lexicon, false_premises
 from sqeval.questions.usable import GATES_OF_TIER
 from sqeval.questions.words import content_words, tokens
 
-CALIBRATION_SHUFFLES = range(1, 6)
-"""Seeds of the shuffles that set the threshold; the floor is measured on others."""
 WELL_FORMED = GATES_OF_TIER[0]
 """Gates that know nothing of the image."""
 
@@ -155,11 +153,13 @@ def _relevant(table: Table, threshold: float | None) -> None:
         table.notes |= dict.fromkeys(("gr.rauc", "gr.relevant", "gr.margin", "gr.nonvisual"), reason)
         return
     table.columns = {image: column for column, image in enumerate(known)}
-    table.similarities = scorer.similarities([row.normal.core for row in table.rows], [table.images[i] for i in known])
+    columns = [table.columns.get(row.image, -1) for row in table.rows]
+    pictures = [table.images[i] for i in known]
+    table.similarities = scorer.similarities([row.normal.core for row in table.rows], pictures, columns)
     if threshold is None:
         told = [i for i, row in enumerate(table.rows) if row.image in table.columns]
         own = [table.columns[table.rows[i].image] for i in told]
-        shuffles = (relevance.shuffled_owners(own, len(known), seed) for seed in CALIBRATION_SHUFFLES)
+        shuffles = (relevance.shuffled_owners(own, len(known), seed) for seed in relevance.CALIBRATION_SHUFFLES)
         floor = [relevance.relevance(table.similarities[told], shuffled).auc for shuffled in shuffles]
         threshold = relevance.threshold(np.concatenate(floor))
     table.threshold = threshold
@@ -174,6 +174,8 @@ def _fit(table: Table) -> None:
     rows = [table.rows[i] for i in told]
     found = relevance.relevance(table.similarities[told], [table.columns[row.image] for row in rows])
     for row, auc, margin in zip(rows, found.auc.tolist(), found.margin.tolist(), strict=True):
+        if auc != auc:  # NaN: the image was not looked at
+            continue
         row.values |= {"gr.rauc": auc, "gr.margin": margin, "gr.nonvisual": float(abs(auc - 0.5) < relevance.UNDECIDED)}
         _gate(row, "relevant", auc >= table.threshold, "fits other images as well")
         row.values["gr.relevant"] = _number(row.gates["relevant"])

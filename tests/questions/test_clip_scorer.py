@@ -58,10 +58,10 @@ def test_similarities_are_cosines_of_the_model_s_features(checkpoint: Path, tmp_
     scorer = Clip(str(checkpoint))
     images = pictures(tmp_path, 3)
     questions = ["what is it?", "who " * 60]  # the second is longer than the model's context
-    found = scorer.similarities(questions, images)
+    found = scorer.similarities(questions, images, [0, 1])
     assert found.shape == (2, 3)
     assert (np.abs(found) <= 1 + 1e-6).all()
-    one = scorer.similarities(questions[:1], images[1:2])
+    one = scorer.similarities(questions[:1], images[1:2], [0])
     assert one[0, 0] == pytest.approx(found[0, 1], abs=1e-5)
 
 
@@ -80,4 +80,4 @@ def test_what_is_no_clip_and_no_image_is_told(checkpoint: Path, tmp_path: Path) 
     (image,) = pictures(tmp_path, 1)
     (tmp_path / "0.png").write_bytes(b"nothing")
     with pytest.raises(UserError, match="not an image that can be read"):
-        Clip(str(checkpoint)).similarities(["what?"], [image])
+        Clip(str(checkpoint)).similarities(["what?"], [image], [0])

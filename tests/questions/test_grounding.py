@@ -69,7 +69,7 @@ def test_captions_find_their_question() -> None:
         image("c", "A plate of food."),
     ]
     questions = ["How many dogs are running?", "Is the train red?", "What is in the image?"]
-    found = relevance(Captions().similarities(questions, images), [0, 1, 2])
+    found = relevance(Captions().similarities(questions, images, [0, 1, 2]), [0, 1, 2])
     assert found.auc.tolist() == [1.0, 1.0, 0.5]
     assert Captions().knows(images[0])
     assert not Captions().knows(image("d"))

@@ -33,6 +33,12 @@ Answers = Annotated[
 Clip = Annotated[
     str | None, typer.Option(help="CLIP-style checkpoint for tier 2: folder or hub id.", show_default=False)
 ]
+VlmCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--vlm", help="For tier 2: a checkpoint that says which images answer a question.", show_default=False
+    ),
+]
 Refs = Annotated[
     Path | None,
     typer.Option(
@@ -92,6 +98,7 @@ def setup(
     clip: str | None = None,
     *,
     references: bool = False,
+    vlm: str | None = None,
 ) -> Setup:
     """How to judge, as the flags say. Raises UserError for a tier without what it needs."""
     from sqeval.errors import UserError
@@ -102,8 +109,10 @@ def setup(
     from sqeval.questions.table import Setup
     from sqeval.questions.words import tokens
 
-    if tier == 2 and clip is None:
-        raise UserError("--tier 2 needs --clip CHECKPOINT, a CLIP-style model")
+    if tier == 2 and clip is None and vlm is None:
+        raise UserError("--tier 2 needs --clip CHECKPOINT, a CLIP-style model, or --vlm CHECKPOINT")
+    if clip is not None and vlm is not None:
+        raise UserError("--clip and --vlm: give one of them")
     if tier == 3 and not answers:
         raise UserError("--tier 3 needs --answers FILE, which `sqeval questions answer` writes")
     human = reference_questions() if reference is None else _lines(reference)
@@ -115,6 +124,12 @@ def setup(
         from sqeval.questions.clip import Clip as ByClip
 
         scorer = ByClip(clip)
+    if vlm is not None:
+        from sqeval.config import resolve
+        from sqeval.models.loading import load_model
+        from sqeval.questions.vlm import Vlm
+
+        scorer = Vlm(load_model(resolve({"ckpt": vlm, "tasks": "answer", "data": "-"})))
     said = None if not answers else by_question(answer for path in answers for answer in read_answers(path))
     return Setup(
         tier=tier, k=k, fluency=Fluency(human), training=known, scorer=scorer, answers=said, references=references

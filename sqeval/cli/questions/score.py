@@ -20,6 +20,7 @@ from sqeval.cli.questions.options import (
     Refs,
     Tier,
     TrainingQuestions,
+    VlmCheckpoint,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def command(
     k: K = 5,
     answers: Answers = None,
     clip: Clip = None,
+    vlm: VlmCheckpoint = None,
     refs: Refs = None,
     reference_questions: ReferenceQuestions = None,
     training_questions: TrainingQuestions = None,
@@ -56,7 +58,7 @@ def command(
 
     conditions = options.read(files, captions, objects, context)
     given = (reference_questions, training_questions, answers, clip)
-    setup = options.setup(tier, k, *given, references=refs is not None)
+    setup = options.setup(tier, k, *given, references=refs is not None, vlm=vlm)
     if refs is not None:
         conditions = [options.with_references(images, refs) for images in conditions]
     scored = score(conditions, [replace(setup) for _ in conditions])
