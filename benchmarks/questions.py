@@ -126,7 +126,7 @@ def photographs(ckpt: str, photos: Path) -> None:
         named(CORRUPTIONS["generic"](known[0], 1.0, 0), "generic"),
     ]
     rows.append(known[1])
-    scored = score(rows, [Setup(tier=1, k=n) for _ in rows])
+    scored = score(rows, Setup(tier=1, k=n))
     for each in scored:
         CONSOLE.print(sentence(each))
     sheet = Sheet("asker", title=f"{len(people)} photographs, {n} questions each", box=None)
@@ -157,7 +157,7 @@ def speed() -> None:
         for image in world.template_asker(5, seed=copy)
     ]
     started, cpu = time.monotonic(), time.process_time()
-    score([asked], [Setup(tier=1, k=5)])
+    score([asked], Setup(tier=1, k=5))
     CONSOLE.print(
         f"{sum(len(image.questions) for image in asked):,} questions: {time.process_time() - cpu:.1f} s of processor, "
         f"{time.monotonic() - started:.1f} s by the clock"

@@ -35,6 +35,17 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     sync_folder(path.parent)
 
 
+def drop_torn_line(path: Path) -> bool:
+    """Drop a last line without its end, which a killed process left; whether there is any line, and any file."""
+    if not path.is_file():
+        return False
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        write_bytes(path, whole)
+    return bool(whole)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames and removals in `folder` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)

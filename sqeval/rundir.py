@@ -116,7 +116,7 @@ class TaskFolder:
 
 
 class Appender:
-    """The growing end of samples.jsonl: each line is with the kernel when `append` returns."""
+    """The growing end of a file of lines: each is with the kernel when `append` returns."""
 
     def __init__(self, path: Path) -> None:
         with _explained(path):
@@ -124,8 +124,12 @@ class Appender:
         self._path, self._synced = path, time.monotonic()
 
     def append(self, record: Record) -> None:
-        """Write one line. Raises UserError if that fails; a part of the line may then be on disk."""
-        rest = memoryview(_line(record))
+        """Write one record. Raises UserError if that fails; a part of its line may then be on disk."""
+        self.write(_line(record))
+
+    def write(self, line: bytes) -> None:
+        """Write one line, its end included; as `append`."""
+        rest = memoryview(line)
         with _explained(self._path):
             while rest:
                 rest = rest[os.write(self._handle, rest) :]

@@ -50,11 +50,11 @@ def command(
     Example: sqeval ask --ckpt mini --images photos/ -n 5 --temperature 0.7,1.0,1.2 -o mini.questions.jsonl
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from sqeval.config import resolve
     from sqeval.errors import EXIT_INCOMPLETE
     from sqeval.models.loading import load_model
+    from sqeval.progress import progress_for_stderr
     from sqeval.questions.asking import asker
     from sqeval.questions.campaign import ask_all, conditions, find_images
     from sqeval.report.text import plain
@@ -66,12 +66,7 @@ def command(
     loaded = load_model(config)
     wanted = conditions(name or loaded.identity.name, how, _temperatures(temperature))
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("images", total=len(found) * len(wanted))
-        asked = ask_all(
-            loaded, asker(loaded), found, wanted, out, fresh=fresh, advance=lambda done: progress.advance(bar, done)
-        )
+    asked = ask_all(loaded, asker(loaded), found, wanted, out, fresh=fresh, progress=progress_for_stderr())
     failed = [image for image in asked if "error" in image.extra]
     for image in failed[:5]:
         console.print(plain(f"{image.image_id}: {image.extra['error']}", 300), markup=False)

@@ -52,13 +52,15 @@ def read_list(path: Path) -> list[Entry]:
     return records
 
 
-def read_lines(path: Path) -> list[Entry]:
-    """A JSON Lines file, an object a line; blank lines are skipped."""
+def read_lines(path: Path, *, commas: bool = False) -> list[Entry]:
+    """A JSON Lines file, an object a line; blank lines are skipped. `commas`: each may end in one."""
     records = []
     decoder = _decoder()
     for number, line in enumerate(read_bytes(path).removeprefix(BOM).split(b"\n"), 1):
         if not line or line.isspace():
             continue
+        if commas:
+            line = line.rstrip().removesuffix(b",")
         value = _quickly(line)
         if value is _NOTHING:
             value = _decode(decoded(line, path, number), decoder, path, number)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import exp, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,6 @@ class SqLlavaModel:
 
     def yes(self, asked: Mapping[ImageRef, Sequence[str]]) -> dict[ImageRef, list[float]]:
         """P(yes) / (P(yes) + P(no)) of each prompt about each image, whichever way the two are written."""
-        from math import exp, nan
-
         from sqllava.engine import Group as EngineGroup
         from sqllava.engine import ScoreRequest
 

@@ -1,7 +1,7 @@
 """``*.answers.jsonl``: what answerers said, a line an answer.
 
 {"schema": "sqeval.answers/1", "qid", "answerer": {"name", "family"}, "condition": "img" | "blind" | "cf",
- "cf_image_id", "k", "text"}
+ "cf_image_id", "k", "text", "request"}
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Answer:
     other: str | None = None
     """image_id of the other image, under ``cf``."""
     family: str | None = None
+    request: str | None = None
+    """SHA-256 of all that determines the answer."""
 
     @property
     def abstains(self) -> bool:
@@ -56,6 +58,7 @@ class Answer:
         who: dict[str, Any] = {"name": self.answerer} | ({"family": self.family} if self.family else {})
         value: dict[str, Any] = {"schema": SCHEMA, "qid": self.qid, "answerer": who, "condition": self.condition}
         value |= {"cf_image_id": self.other, "k": self.k, "text": self.text}
+        value |= {} if self.request is None else {"request": self.request}
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -69,7 +72,8 @@ def read_answers(path: Path) -> list[Answer]:
         condition: Any = entry.one_of("condition", CONDITIONS)
         other, family = entry.get("cf_image_id", str, "") or None, who.get("family", str, "") or None
         texts = entry.get("qid", str), who.get("name", str), condition, entry.get("text", str)
-        found.append(Answer(*texts, k=entry.get("k", int, 0), other=other, family=family))
+        request = entry.get("request", str, "") or None
+        found.append(Answer(*texts, entry.get("k", int, 0), other, family, request))
     require_unique(((answer.key, entry) for answer, entry in zip(found, entries, strict=True)), "qid")
     return found
 

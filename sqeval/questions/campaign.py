@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqeval.atomic import drop_torn_line
+from sqeval.data.files import read_csv, read_lines
 from sqeval.data.images import ImageRef
 from sqeval.data.text import read_text
 from sqeval.errors import DataError, UserError
 from sqeval.lock import locked
 from sqeval.model import Model
+from sqeval.progress import Progress, Silent
 from sqeval.questions.asking import Asker, How
-from sqeval.questions.files import ImageQuestions, read_questions, write_questions
+from sqeval.questions.files import ImageQuestions, encoded, read_questions, write_questions
+from sqeval.rundir import Appender
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 IMAGES_AT_ONCE = 32
@@ -66,7 +69,7 @@ def ask_all(
     out: Path,
     *,
     fresh: bool = False,
-    advance: Callable[[int], None] = lambda done: None,
+    progress: Progress | None = None,
 ) -> list[ImageQuestions]:
     """Ask about every image under every condition and write `out`; what it holds already is kept.
 
@@ -74,21 +77,20 @@ def ask_all(
     cannot be read is a line without questions and with an ``error``; it is asked about again next time. Raises
     UserError if `out` holds other conditions, or if another process writes it.
     """
+    progress = progress or Silent()
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out.parent):
         gens = {condition.run_id: dict(asker.asking(condition.how)) for condition in wanted}
         kept = {} if fresh else _kept(out, model, gens)
         write_questions(out, kept.values())  # without a torn line, and without failures
-        advance(len(kept))
-        with out.open("ab") as stream:
+        total = len(images) * len(wanted)
+        with progress.tasks({"images": (total, len(kept))}) as bars, closing(Appender(out)) as appender:
             for condition in wanted:
                 todo = [image for image in images if (condition.run_id, image.key) not in kept]
                 for line in _asked(model, asker, todo, condition, gens[condition.run_id]):
                     kept[line.run_id, line.image_id] = line
-                    stream.write(line.to_json().encode() + b"\n")
-                    stream.flush()
-                    advance(1)
-            os.fsync(stream.fileno())
+                    appender.write(encoded(line))
+                    bars["images"].advance(failed="error" in line.extra)
         order = [(condition.run_id, image.key) for condition in wanted for image in images]
         finished = [kept[key] for key in order]
         write_questions(out, finished)
@@ -117,15 +119,9 @@ def _asked(
 
 def _kept(out: Path, model: Model, gens: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], ImageQuestions]:
     """What the file holds already. Raises UserError for what another command wrote."""
-    if not out.is_file():
-        return {}
-    content = out.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]  # a last line without its end is torn
-    if not whole:
-        return {}
-    if whole != content:
-        out.write_bytes(whole)
-    found = {}
+    found: dict[tuple[str, str], ImageQuestions] = {}
+    if not drop_torn_line(out):
+        return found
     for line in read_questions(out):
         if "error" in line.extra:
             continue
@@ -143,17 +139,10 @@ def _kept(out: Path, model: Model, gens: Mapping[str, Mapping[str, Any]]) -> dic
 
 def _manifest(path: Path) -> list[str]:
     text = read_text(path)
-    lines = [line for line in text.split("\n") if line.strip()]
-    if not lines:
+    if not text.strip():
         raise DataError("expected names of images, found none", file=path)
-    if lines[0].lstrip().startswith("{"):
-        names = [json.loads(line).get("image") for line in lines]
-        if not all(isinstance(name, str) for name in names):
-            raise DataError("expected a field image on every line", file=path)
-        return [str(name) for name in names]
+    if text.lstrip().startswith("{"):
+        return [entry.get("image", str) for entry in read_lines(path)]
     if path.suffix.lower() == ".csv":
-        rows = csv.DictReader(lines)
-        if "image" not in (rows.fieldnames or ()):
-            raise DataError("expected a column image", file=path, line=1)
-        return [str(row["image"]) for row in rows]
-    return [line.strip() for line in lines]
+        return [entry.get("image", str) for entry in read_csv(path)]
+    return [line.strip() for line in text.split("\n") if line.strip()]

@@ -74,21 +74,18 @@ def load(path: Path) -> Stored:
 
 def require_comparable(first: Stored, second: Stored) -> None:
     """Raise IncompleteError, naming what differs, unless both were judged alike and asked in the same manner."""
-    differing = []
-    for name in ("tier",):
-        if first.summary[name] != second.summary[name]:
-            differing.append(f"{name} ({first.summary[name]} and {second.summary[name]})")
-    for name in ("k", "relevance_scorer", "fluency_floor"):
-        a, b = (each.summary["parameters"][name] for each in (first, second))
-        if a != b:
-            differing.append(f"{name} ({a} and {b})")
-    sampling = [each.summary["gen"].get("sampling") for each in (first, second)]
-    if sampling[0] != sampling[1]:
-        differing.append(f"sampling ({sampling[0]} and {sampling[1]})")
+    ours, theirs = (_manner(each.summary) for each in (first, second))
+    differing = [f"{name} ({ours[name]} and {theirs[name]})" for name in ours if ours[name] != theirs[name]]
     if differing:
         raise IncompleteError(
             f"{first.run_id} and {second.run_id} are not comparable: they differ in {', '.join(differing)}"
         )
+
+
+def _manner(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same for two headlines to be compared."""
+    judged = {name: summary["parameters"][name] for name in ("k", "relevance_scorer", "fluency_floor")}
+    return {"tier": summary["tier"], **judged, "sampling": summary["gen"].get("sampling")}
 
 
 def compare(first: Stored, second: Stored) -> list[Compared]:

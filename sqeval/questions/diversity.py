@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sqeval.questions.words import content_words, tokens
+from sqeval.questions.words import content_words, ngrams, tokens
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +56,10 @@ def _matter(text: str) -> list[str]:
     return asked + [token.removesuffix("'s") for token in content_words(text)]
 
 
-def duplicates(texts: Sequence[str]) -> float:
-    """Share of questions that repeat an earlier one word for word, 0..1."""
-    return 1 - len(set(map(tokens, texts))) / len(texts) if texts else 0.0
+def duplicates(*by_image: Sequence[str]) -> float:
+    """Share of questions that repeat an earlier one about their image word for word, 0..1."""
+    asked = sum(map(len, by_image))
+    return 1 - sum(len(set(map(tokens, texts))) for texts in by_image) / asked if asked else 0.0
 
 
 def self_bleu(
@@ -71,7 +72,7 @@ def self_bleu(
     if len(texts) < size:
         return None
     rng = np.random.default_rng(seed)
-    grams = [[Counter(_grams(tokens(text), n)) for n in range(1, 5)] for text in texts]
+    grams = [[Counter(ngrams(tokens(text), n)) for n in range(1, 5)] for text in texts]
     lengths = [len(tokens(text)) for text in texts]
     scores = []
     for _ in range(draws):
@@ -82,7 +83,7 @@ def self_bleu(
 
 def bleu_4(said: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """BLEU-4 of one question against several, smoothed as `self_bleu`, 0..1."""
-    counted = [[Counter(_grams(words, n)) for n in range(1, 5)] for words in (said, *references)]
+    counted = [[Counter(ngrams(words, n)) for n in range(1, 5)] for words in (said, *references)]
     return _bleu(counted[0], len(said), counted[1:], [len(words) for words in references])
 
 
@@ -118,7 +119,7 @@ def self_cider(texts: Sequence[str]) -> float | None:
     """Self-CIDEr of one image's questions (Wang & Chan 2019), on 1- to 4-grams: 0 for copies, 1 for none in common."""
     if len(texts) < 2:
         return None
-    kernel = _small_kernel([[g for n in range(1, 5) for g in _grams(tokens(text), n)] for text in texts], idf=True)
+    kernel = _small_kernel([[g for n in range(1, 5) for g in ngrams(tokens(text), n)] for text in texts], idf=True)
     roots = np.sqrt(np.clip(np.linalg.eigvalsh(kernel), 0, None))
     return float(-math.log(roots.max() / roots.sum()) / math.log(len(texts))) if roots.sum() else 0.0
 
@@ -164,10 +165,6 @@ def topic_coverage(texts: Sequence[str], pool: Sequence[str], topics: int = 50, 
         p = p[p > 0]
         shares.append(math.exp(-(p * np.log(p)).sum()) / topics)
     return float(np.mean(shares))
-
-
-def _grams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    return list(zip(*(words[i:] for i in range(n)), strict=False))
 
 
 def _small_kernel(bags: Sequence[Sequence[Any]], *, idf: bool = False) -> Floats:

@@ -92,7 +92,12 @@ def read_questions(path: Path) -> list[ImageQuestions]:
 def write_questions(path: Path, asked: Iterable[ImageQuestions]) -> None:
     """Replace the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_chunks(path, (image.to_json().encode() + b"\n" for image in asked))
+    atomic.write_chunks(path, map(encoded, asked))
+
+
+def encoded(image: ImageQuestions) -> bytes:
+    """The line in the file, its end included."""
+    return image.to_json().encode() + b"\n"
 
 
 def conditions(asked: Sequence[ImageQuestions]) -> dict[str, list[ImageQuestions]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_list, read_object
+from sqeval.data.files import read_csv, read_lines, read_list, read_object
 from sqeval.data.text import read_text
 from sqeval.errors import DataError
 from sqeval.questions.files import Asked, ImageQuestions
@@ -55,19 +53,17 @@ def vqa_v2(path: Path) -> dict[str, Texts]:
 
 def table(path: Path) -> dict[str, Texts]:
     """CSV with the columns image and question, or JSON Lines with these fields."""
-    text = read_text(path)
+    lines = read_text(path).lstrip().startswith("{")
     found: dict[str, Texts] = {}
-    if text.lstrip().startswith("{"):
-        for entry in comma_lines(path):
-            found.setdefault(entry.get("image", str), []).append((entry.get("question", str), None))
-        return found
-    rows = csv.DictReader(text.splitlines())
-    if rows.fieldnames is None or not {"image", "question"} <= set(rows.fieldnames):
-        raise DataError("expected a header with the columns image and question", file=path, line=1)
-    for row in rows:
-        if not row["image"] or row["question"] is None:
-            raise DataError("expected an image and a question", file=path, line=rows.line_num)
-        found.setdefault(row["image"], []).append((row["question"], None))
+    for entry in comma_lines(path) if lines else read_csv(path):
+        if not lines and not {"image", "question"} <= set(entry.value):
+            raise DataError("expected a header with the columns image and question", file=path, line=1)
+        image = entry.get("image", str)
+        if not image:
+            raise entry.error("expected an image and a question", "image")
+        found.setdefault(image, []).append((entry.get("question", str), None))
+    if not found:
+        raise DataError("expected a header with the columns image and question, and questions", file=path, line=1)
     return found
 
 
@@ -96,20 +92,9 @@ def as_questions(
     ]  # fmt: skip
 
 
-def comma_lines(path: Path) -> Iterable[Entry]:
+def comma_lines(path: Path) -> list[Entry]:
     """JSON Lines whose lines may end in a comma, as the release writes them. Raises DataError."""
-    entries = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        stripped = line.strip().removesuffix(",")
-        if not stripped:
-            continue
-        try:
-            value = json.loads(stripped)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"expected JSON: {error}", file=path, line=number) from None
-        if type(value) is not dict:
-            raise DataError("expected an object on every line", file=path, line=number)
-        entries.append(Entry(value, path, number))
+    entries = read_lines(path, commas=True)
     if not entries:
         raise DataError("expected questions, found none", file=path)
     return entries

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sqeval import atomic
+from sqeval.atomic import drop_torn_line
 from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
 from sqeval.lock import locked
 from sqeval.model import Completion, Group, Model, Request, Settings
 from sqeval.planner import digest
+from sqeval.progress import Progress, Silent
 from sqeval.questions.answers import Answer, Condition, read_answers
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.normalise import normalise
+from sqeval.rundir import Appender
 
 PROMPT = (
     "{question}\nWhen the provided information is insufficient, respond with 'Unanswerable'.\n"
@@ -54,41 +56,37 @@ def interview(
     what: Interview,
     out: Path,
     *,
-    advance: Callable[[int], None] = lambda done: None,
+    progress: Progress | None = None,
 ) -> tuple[list[Answer], list[str]]:
     """Ask everything that `out` does not hold yet, and the messages of what failed.
 
     Answers are appended as they come. One that was given to another question, image or checkpoint under the same name
     is asked for again. Raises UserError for a missing image, and if another process writes the file.
     """
+    progress = progress or Silent()
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out.parent):
-        hashes = {answer.key: request for answer, request, *_ in _wanted(images, model, what)}
-        kept = _kept(out, hashes)
-        _write(out, kept.values(), hashes)
-        advance(len(kept))
-        todo = [each for each in _wanted(images, model, what) if each[0].key not in kept]
+        wanted = list(_wanted(images, model, what))
+        kept = _kept(out, {answer.key: answer.request for answer, *_ in wanted})
+        _write(out, kept.values())
+        todo = [each for each in wanted if each[0].key not in kept]
         errors: list[str] = []
-        with out.open("ab") as stream:
+        with progress.tasks({"answers": (len(wanted), len(kept))}) as bars, closing(Appender(out)) as appender:
             for start in range(0, len(todo), REQUESTS_AT_ONCE):
-                batch = todo[start : start + REQUESTS_AT_ONCE]
-                for answer, completion in _ask(batch, model, what):
-                    advance(1)
+                for answer, completion in _ask(todo[start : start + REQUESTS_AT_ONCE], model, what):
+                    bars["answers"].advance(failed=completion.error is not None)
                     if completion.error is not None:
                         errors.append(f"{answer.qid} ({answer.condition}): {completion.error}")
                         continue
-                    answer = replace(answer, text=completion.text)
-                    kept[answer.key] = answer
-                    stream.write(_line(answer, hashes[answer.key]))
-                    stream.flush()
-            os.fsync(stream.fileno())
-        ordered = [kept[key] for key in hashes if key in kept]
-        _write(out, ordered, hashes)
+                    kept[answer.key] = replace(answer, text=completion.text)
+                    appender.write(_line(kept[answer.key]))
+        ordered = [kept[answer.key] for answer, *_ in wanted if answer.key in kept]
+        _write(out, ordered)
     return ordered, errors
 
 
-Wanted = tuple[Answer, str, str, ImageRef | None]
-"""Answer without its text, hash of the request, prompt, image."""
+Wanted = tuple[Answer, str, ImageRef | None]
+"""Answer without its text, prompt, image."""
 
 
 def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> Iterator[Wanted]:
@@ -104,10 +102,10 @@ def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> 
                 for picture in pictures:
                     name = images[picture].image_id if picture is not None and condition == "cf" else None
                     for k in range(what.samples):
-                        answer = Answer(asked.qid, who, condition, "", k, name, family)
                         ref = None if picture is None else refs[picture]
                         key = None if ref is None else ref.key
-                        yield answer, digest(version, prompt, key, k, what.samples > 1, what.seed), prompt, ref
+                        request = digest(version, prompt, key, k, what.samples > 1, what.seed)
+                        yield Answer(asked.qid, who, condition, "", k, name, family, request), prompt, ref
 
 
 _PICTURES: Mapping[Condition, Callable[[int, Sequence[int]], Sequence[int | None]]] = {
@@ -135,31 +133,22 @@ def _ask(batch: Sequence[Wanted], model: Model, what: Interview) -> Iterator[tup
     """Requests grouped by image, so that each image is looked at once."""
     settings = Settings(ANSWER_TOKENS, SAMPLING_TEMPERATURE if what.samples > 1 else 0.0, seed=what.seed)
     grouped: dict[ImageRef | str, tuple[ImageRef | None, list[Request]]] = {}
-    for number, (_, _, prompt, ref) in enumerate(batch):
+    for number, (_, prompt, ref) in enumerate(batch):
         _, requests = grouped.setdefault(ref or prompt, (ref, []))
         requests.append(Request("answer", str(number), prompt, settings))
     for completion in model.generate([Group(ref, tuple(requests)) for ref, requests in grouped.values()]):
         yield batch[int(completion.id)][0], completion
 
 
-def _kept(out: Path, hashes: Mapping[Key, str]) -> dict[Key, Answer]:
-    if not out.is_file():
-        return {}
-    content = out.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]  # a last line without its end is torn
-    if whole != content:
-        atomic.write_bytes(out, whole)
-    if not whole:
-        return {}
-    lines = [line for line in whole.decode("utf-8", "replace").split("\n") if line.strip()]
-    stored = [json.loads(line).get("request") for line in lines] if lines else []
-    answers = read_answers(out)
-    return {a.key: a for a, request in zip(answers, stored, strict=True) if hashes.get(a.key) == request}
+def _kept(out: Path, hashes: Mapping[Key, str | None]) -> dict[Key, Answer]:
+    """What the file holds already of what is wanted."""
+    answers = read_answers(out) if drop_torn_line(out) else []
+    return {answer.key: answer for answer in answers if hashes.get(answer.key, "") == answer.request}
 
 
-def _write(out: Path, answers: Iterable[Answer], hashes: Mapping[Key, str]) -> None:
-    atomic.write_chunks(out, (_line(answer, hashes[answer.key]) for answer in answers))
+def _write(out: Path, answers: Iterable[Answer]) -> None:
+    atomic.write_chunks(out, map(_line, answers))
 
 
-def _line(answer: Answer, request: str) -> bytes:
-    return json.dumps({**json.loads(answer.to_json()), "request": request}, ensure_ascii=False).encode() + b"\n"
+def _line(answer: Answer) -> bytes:
+    return answer.to_json().encode() + b"\n"

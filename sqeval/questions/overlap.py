@@ -62,10 +62,3 @@ def _common(a: Sequence[str], b: Sequence[str]) -> int:
 def references_of(table: Table, place: int) -> list[tuple[str, ...]]:
     """Tokenized reference questions of an image."""
     return [words for text in table.images[place].context.ref_questions if (words := tokens(text))]
-
-
-def corpus_f1(precision: float | None, recalled: float | None) -> float | None:
-    """Harmonic mean; None without both."""
-    if precision is None or recalled is None:
-        return None
-    return 2 * precision * recalled / (precision + recalled) if precision + recalled else 0.0

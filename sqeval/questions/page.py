@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,6 +21,7 @@ from sqeval.questions.comparing import Stored
 from sqeval.questions.metrics import GROUPS, METRICS
 from sqeval.questions.scoring import HUMAN
 from sqeval.report.html import thumbnails
+from sqeval.report.html.render import render
 from sqeval.report.text import plain
 
 SHOWN = ("uq.at_k", "uq.usable", "wf.valid", "wf.fluent", "wf.complete", "dv.distinct_k", "dv.rd_2", "gr.rauc",
@@ -33,6 +32,7 @@ GALLERY = 6
 HEADS = 12
 """Images head to head."""
 EMBED_MB = 12.0
+_TEMPLATES = files("sqeval.questions") / "templates"
 
 
 def write(runs: Sequence[Stored], path: Path, validation: Path | None = None, progress: Progress | None = None) -> None:
@@ -68,27 +68,14 @@ def write(runs: Sequence[Stored], path: Path, validation: Path | None = None, pr
         "groups": GROUPS,
         "address": addresses,
     }
-    atomic.write_text(path, _render(view))
+    atomic.write_text(path, render("sqeval.questions", "questions.html.j2", style=_style(), **view))
     thumbnails.remove_stale(made, folder)
 
 
-def _render(view: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    style = "\n".join(
-        [
-            (files("sqeval.report.html") / "templates" / "report.css").read_text("utf-8"),
-            (files("sqeval.questions") / "templates" / "questions.css").read_text("utf-8"),
-        ]
-    )
-    environment = Environment(
-        loader=PackageLoader("sqeval.questions", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("questions.html.j2").render(
-        **view, style=Markup(style), style_hash=f"sha256-{digest}"
-    )
+def _style() -> str:
+    """The run report's, and what these figures need besides."""
+    sheets = (files("sqeval.report.html") / "templates" / "report.css", _TEMPLATES / "questions.css")
+    return "\n".join(sheet.read_text("utf-8") for sheet in sheets)
 
 
 def _banner(runs: Sequence[Stored]) -> list[str]:

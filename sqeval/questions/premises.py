@@ -46,14 +46,16 @@ class Lexicon:
             if name and name not in self._categories:
                 self._categories[name] = name
         self._longest = max(len(name.split()) for name in self._categories)
+        self.mentions = cache(self._mentions)
+        """The objects that a text names, and whether it takes them for granted: (text) -> mentions, found once."""
 
     def category(self, label: str) -> str:
         """Of an annotated label."""
         name = " ".join(tokens(label))
         return self._categories.get(name, name)
 
-    def mentions(self, question: str) -> list[Mention]:
-        """The objects that a question names, the longest names first, and whether it takes them for granted."""
+    def _mentions(self, question: str) -> list[Mention]:
+        """The longest names first."""
         words = tuple(word.removesuffix("'s") for word in tokens(question))
         exempt_all = bool(_EXISTENCE.match(question.strip()))
         unsure = bool(_YES_NO.match(question.strip()) or _HYPOTHETICAL.search(question))

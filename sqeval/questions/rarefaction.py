@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sqeval.questions.words import tokens
+from sqeval.questions.words import ngrams, tokens
 
 
 def log_choose(n: float, k: float) -> float:
@@ -40,8 +40,7 @@ def rarefied_distinct(texts: Iterable[str], n: int, m: int) -> float | None:
     """Share of distinct n-grams among `m` drawn from all n-grams of the texts, 0..1; None if there are fewer."""
     counts: Counter[Any] = Counter()
     for text in texts:
-        words = tokens(text)
-        counts.update(zip(*(words[i:] for i in range(n)), strict=False))
+        counts.update(ngrams(tokens(text), n))
     if counts.total() < m:
         return None
     return expected_kinds(list(counts.values()), m) / m

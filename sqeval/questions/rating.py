@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sqeval import atomic
+from sqeval.data.files import read_object
 from sqeval.data.text import read_text
 from sqeval.errors import DataError, UserError
 from sqeval.questions.files import ImageQuestions
@@ -72,9 +73,7 @@ def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: 
 
 def ingest(sheets: Sequence[Path], key: Path) -> list[Rating]:
     """Ratings from filled sheets, a rater a file. Raises DataError for what is no rating."""
-    items = json.loads(read_text(key)).get("items")
-    if not isinstance(items, dict):
-        raise DataError("expected the key that `questions rate export` wrote", file=key, field="items")
+    items = read_object(key).entry("items").value
     found = []
     for sheet in sheets:
         rows = csv.DictReader(read_text(sheet).splitlines())

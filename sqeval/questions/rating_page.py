@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-
-from markupsafe import Markup
 
 from sqeval import atomic
 from sqeval.data.images import ImageRef
 from sqeval.progress import Progress, Silent
 from sqeval.report.html import thumbnails
+from sqeval.report.html.render import render
 from sqeval.report.text import plain, spreadsheet
 
 EMBED_MB = 60.0
+_TEMPLATES = files("sqeval.questions") / "templates"
 
 
 def write_page(
@@ -27,8 +25,6 @@ def write_page(
     progress: Progress | None = None,
 ) -> None:
     """Write the page of (image file, image name, question); `items` are answered yes or no, `overall` from 1 to 5."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     found = list(dict.fromkeys(image for image, _, _ in asked if image is not None))
     refs = [ImageRef(image, Path(image)) if Path(image).is_file() else None for image in found]
     folder = path.with_name(f"{path.stem}_files")
@@ -43,18 +39,6 @@ def write_page(
         }
         for number, (image, name, text) in enumerate(asked, 1)
     ]
-    folder_of = files("sqeval.questions") / "templates"
-    style, script = ((folder_of / name).read_text("utf-8") for name in ("rating.css", "rating.js"))
-    environment = Environment(
-        loader=PackageLoader("sqeval.questions", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("rating.html.j2").render(
-        questions=questions, items=items, overall=overall, style=Markup(style), script=Markup(script),
-        style_hash=_digest(style), script_hash=_digest(script),
-    )  # fmt: skip
-    atomic.write_text(path, page)
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("rating.css", "rating.js"))
+    view = {"questions": questions, "items": items, "overall": overall}
+    atomic.write_text(path, render("sqeval.questions", "rating.html.j2", style=style, script=script, **view))

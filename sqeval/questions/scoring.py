@@ -55,9 +55,9 @@ def headline_name(setup: Setup) -> str:
     return f"UQ-T{setup.tier}@{setup.k}"
 
 
-def score(conditions: Sequence[Sequence[ImageQuestions]], setups: Sequence[Setup]) -> list[Scored]:
+def score(conditions: Sequence[Sequence[ImageQuestions]], setup: Setup) -> list[Scored]:
     """Score conditions side by side; topics are found in the questions of all of them."""
-    tables = [build(images, setup) for images, setup in zip(conditions, setups, strict=True)]
+    tables = [build(images, setup) for images in conditions]
     pool = pool_of(tables)
     return [Scored(t.images[0].run_id, t, summarise(t, pool), _floor(t)) for t in tables]
 
@@ -104,7 +104,7 @@ def to_json(scored: Scored, ceiling: Scored | None = None) -> dict[str, Any]:
         "headline": {
             "name": headline_name(table.setup),
             **scored.headline.to_json(),
-            "anchored": _anchored(scored, ceiling),
+            "anchored": anchored_share(scored, ceiling),
         },
         "n_images": len(table.images),
         "n_questions": len(table.rows),
@@ -124,8 +124,8 @@ def to_json(scored: Scored, ceiling: Scored | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _anchored(scored: Scored, ceiling: Scored | None) -> float | None:
-    """Where the share of usable questions lies between shuffled images (0) and people (1)."""
+def anchored_share(scored: Scored, ceiling: Scored | None) -> float | None:
+    """Where the share of usable questions lies between shuffled images (0) and people (1); None without either."""
     own = scored.summary.values["uq.usable"].value
     low = None if scored.floor is None else scored.floor["uq.usable"].value
     high = None if ceiling is None else ceiling.summary.values["uq.usable"].value

@@ -107,16 +107,19 @@ def _per_image(table: Table) -> dict[str, Value]:
             None if len(own) < k else rarefaction.expected_kinds(_counts(own), k) for own in kinds
         ],
         "dv.self_cider": [diversity.self_cider([row.normal.bare for row in group]) for group in groups],
-        "rf.recall": [
-            overlap.recall(group, wanted) if (wanted := overlap.references_of(table, place)) else None
-            for place, group in enumerate(groups)
-        ] if table.setup.references else [],
+        "rf.recall": _recalls(table, groups),
     }  # fmt: skip
     return {name: _over_images(table, name, values) for name, values in per_image.items()}
 
 
+def _recalls(table: Table, groups: Sequence[Sequence[Row]]) -> list[float | None]:
+    """How well each image's reference questions are met, where that is asked for."""
+    wanted = [overlap.references_of(table, place) if table.setup.references else [] for place in range(len(groups))]
+    return [overlap.recall(group, each) if each else None for group, each in zip(groups, wanted, strict=True)]
+
+
 def _over_images(table: Table, name: str, values: Sequence[float | None]) -> Value:
-    known = [(image.image_id, v) for image, v in zip(table.images, values, strict=False) if v is not None]
+    known = [(image.image_id, v) for image, v in zip(table.images, values, strict=True) if v is not None]
     if not known:
         usual = f"no image with {table.setup.k} questions"
         reason = f"needs {METRICS[name].needs}" if METRICS[name].needs != "questions" else usual
@@ -169,9 +172,7 @@ def _corpus(table: Table, gated: list[list[Row]], pool: Sequence[str]) -> dict[s
 
 
 def _repeated(groups: Sequence[Sequence[Row]]) -> float | None:
-    asked = sum(map(len, groups))
-    distinct = sum(len({tokens(row.normal.bare) for row in group}) for group in groups)
-    return 1 - distinct / asked if asked else None
+    return diversity.duplicates(*([row.normal.bare for row in group] for group in groups)) if any(groups) else None
 
 
 def _generic(groups: Sequence[Sequence[Row]]) -> float | None:
@@ -230,9 +231,7 @@ def _novel(table: Table, flat: Sequence[str]) -> Value:
 
 
 def _object_coverage(table: Table) -> Value:
-    from sqeval.questions.premises import Lexicon
-
-    lexicon = Lexicon(label for image in table.images for label in image.context.objects or ())
+    lexicon = table.lexicon
     values: list[float | None] = []
     for image, group in zip(table.images, table.by_image(), strict=True):
         wanted = {lexicon.category(label) for label in image.context.objects or ()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
@@ -83,6 +84,11 @@ class Table:
     """(rows, columns) of questions and of the images in `columns`."""
     columns: dict[int, int] = field(default_factory=dict)
     """Column by image index."""
+    lexicon: Lexicon = field(init=False)
+    """Names of the objects in its images."""
+
+    def __post_init__(self) -> None:
+        self.lexicon = Lexicon(label for image in self.images for label in image.context.objects or ())
 
     def by_image(self) -> list[list[Row]]:
         """The questions about each image, in the order in which they were asked."""
@@ -174,7 +180,7 @@ def _fit(table: Table) -> None:
     rows = [table.rows[i] for i in told]
     found = relevance.relevance(table.similarities[told], [table.columns[row.image] for row in rows])
     for row, auc, margin in zip(rows, found.auc.tolist(), found.margin.tolist(), strict=True):
-        if auc != auc:  # NaN: the image was not looked at
+        if math.isnan(auc):  # the image was not looked at
             continue
         row.values |= {"gr.rauc": auc, "gr.margin": margin, "gr.nonvisual": float(abs(auc - 0.5) < relevance.UNDECIDED)}
         _gate(row, "relevant", auc >= table.threshold, "fits other images as well")
@@ -194,13 +200,14 @@ def shuffled(table: Table, seed: int) -> Table:
         row.gates = {gate: before.gates[gate] for gate in kept}
         row.reasons = {gate: before.reasons[gate] for gate in kept if gate in before.reasons}
     moved = replace(table, rows=rows)
+    moved.lexicon = table.lexicon
     _fit(moved)
     _premises(moved)
     return moved
 
 
 def _premises(table: Table) -> None:
-    lexicon = Lexicon(label for image in table.images for label in image.context.objects or ())
+    lexicon = table.lexicon
     if all(image.context.objects is None for image in table.images):
         table.notes["gr.premise_fpr"] = "no object labels"
     for row in table.rows:

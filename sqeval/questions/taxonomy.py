@@ -7,8 +7,6 @@ from functools import lru_cache
 
 from sqeval.questions.normalise import Act, Normal
 
-LEVELS = ("perception", "reasoning", "generic", "format", "other")
-
 _RULES: tuple[tuple[str, str, str], ...] = (
     ("region_grounding", "format",
      r"bounding box|coordinate|region this sentence|short description for this region|provide the .*box"),

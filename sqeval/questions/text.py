@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqeval.questions.scoring import Scored, headline_name
+from sqeval.questions.scoring import Scored, anchored_share, headline_name
 from sqeval.questions.summary import Value
-from sqeval.questions.usable import anchored
 from sqeval.report.numbers import NONE
 
 
@@ -38,11 +37,9 @@ def sentence(scored: Scored, ceiling: Scored | None = None) -> str:
     return f"{text} ({headline_name(setup)})" + (f", against {' and '.join(others)}" if others else "")
 
 
-def anchored_share(scored: Scored, ceiling: Scored) -> str | None:
+def placed(scored: Scored, ceiling: Scored) -> str | None:
     """Where it lies between shuffled images and people; None without a floor."""
-    own, high = scored.summary.values["uq.usable"].value, ceiling.summary.values["uq.usable"].value
-    low = None if scored.floor is None else scored.floor["uq.usable"].value
-    where = None if own is None or low is None or high is None else anchored(own, low, high)
+    where = anchored_share(scored, ceiling)
     return None if where is None else f"{scored.run_id}: {where:.0%} of the way from shuffled images to people"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqeval.questions.normalise import Act, Normal
-from sqeval.questions.words import CANNOT_END, FUNCTION_WORDS, tokens
+from sqeval.questions.words import CANNOT_END, FUNCTION_WORDS, ngrams, tokens
 
 MOST_TOKENS = 64
 REPEATED = 3
@@ -40,14 +40,10 @@ def complete(question: Normal) -> bool:
 
 def repetition(question: Normal) -> float:
     """Share of the question's 4-grams that occurred before in it, 0..1."""
-    grams = _grams(tokens(question.core), 4)
+    grams = ngrams(tokens(question.core), 4)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def _most_often(words: Sequence[str], n: int) -> int:
-    grams = _grams(words, n)
+    grams = ngrams(words, n)
     return max(map(grams.count, set(grams)), default=0)
-
-
-def _grams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]

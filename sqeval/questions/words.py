@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
@@ -28,6 +29,11 @@ _ENDINGS = ("ing", "es", "s", "ed")
 def tokens(text: str) -> tuple[str, ...]:
     """Lower-case words and numbers; an apostrophe stays inside its word."""
     return tuple(_TOKEN.findall(text.lower()))
+
+
+def ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """Runs of `n` words, in order."""
+    return list(zip(*(words[i:] for i in range(n)), strict=False))
 
 
 def content_words(text: str) -> list[str]:

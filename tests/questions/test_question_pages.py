@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import chromium
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,20 +20,13 @@ from sqeval.questions.scoring import score
 from sqeval.questions.scoring import write as write_scores
 from sqeval.questions.table import Setup
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script> What is it?'
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH; `make browser` installs one")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield running
-        running.close()
+    with chromium.running() as found:
+        yield found
 
 
 def opened(browser: Any, path: Path) -> tuple[Any, list[str]]:
@@ -62,7 +55,7 @@ def run(folder: Path, name: str, texts: list[str]) -> list[ImageQuestions]:
 def test_the_report_shows_both_runs_and_stays_quiet(browser: Any, tmp_path: Path) -> None:
     one = run(tmp_path, "one", ["What is near n{i}?", "How many dogs are there?"])
     one[0] = replace(one[0], questions=(Asked("one/0/0", HOSTILE), one[0].questions[1]))
-    scored = score([one, run(tmp_path, "two", ["Where is the cat?", "What is it?"])], [Setup(k=2), Setup(k=2)])
+    scored = score([one, run(tmp_path, "two", ["Where is the cat?", "What is it?"])], Setup(k=2))
     for each in scored:
         write_scores(each, None, tmp_path / "scores" / each.run_id)
     write([load(tmp_path / "scores" / name) for name in ("one", "two")], tmp_path / "q.html")

@@ -5,20 +5,18 @@ Needs Chromium or Chrome on the PATH; `make browser` installs it where Debian's 
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import chromium
 import html_runs
 import pytest
 
 from sqeval.report.html.page import write_report
 from sqeval.runs import Run
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 IMAGES, EACH = 50, 40
 QUIET = {"console": [], "requests": []}
 VIEWS = ("summary", "breakdown", "answers", "samples", "record")
@@ -26,14 +24,8 @@ VIEWS = ("summary", "breakdown", "answers", "samples", "record")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH; `make browser` installs one")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield running
-        running.close()
+    with chromium.running() as found:
+        yield found
 
 
 def said(number: int) -> str | None:

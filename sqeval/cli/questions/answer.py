@@ -38,12 +38,12 @@ def command(
     Example: sqeval questions answer mini.questions.jsonl --answerer mini -o mini.answers.jsonl
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from sqeval.config import resolve
     from sqeval.errors import EXIT_INCOMPLETE, UserError
     from sqeval.model import Model
     from sqeval.models.loading import load_model
+    from sqeval.progress import progress_for_stderr
     from sqeval.questions.answers import CONDITIONS
     from sqeval.questions.interview import Interview, interview
     from sqeval.report.text import plain
@@ -71,10 +71,7 @@ def command(
     else:
         flags = {"ckpt": answerer, "model": model, "device": device, "dtype": dtype, "seed": seed}
         who = load_model(resolve({**flags, "tasks": "answer", "data": "-"}))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("answers", total=calls)
-        answers, errors = interview(images, who, what, out, advance=lambda done: progress.advance(bar, done))
+    answers, errors = interview(images, who, what, out, progress=progress_for_stderr())
     for message in errors[:5]:
         console.print(plain(message, 300), markup=False)
     print(f"{out}: {len(answers):,} answers")

@@ -52,8 +52,6 @@ def command(
 
     Example: sqeval questions score run.questions.jsonl --captions captions_val2014.json -o scores
     """
-    from dataclasses import replace
-
     from sqeval.questions.scoring import score, write
 
     conditions = options.read(files, captions, objects, context)
@@ -61,7 +59,7 @@ def command(
     setup = options.setup(tier, k, *given, references=refs is not None, vlm=vlm)
     if refs is not None:
         conditions = [options.with_references(images, refs) for images in conditions]
-    scored = score(conditions, [replace(setup) for _ in conditions])
+    scored = score(conditions, setup)
     ceiling = next((each for each in scored if each.human), None)
     for each in scored:
         write(each, ceiling, out / each.run_id)
@@ -76,7 +74,7 @@ def show(scored: list[Scored], ceiling: Scored | None) -> None:
     from rich.text import Text
 
     from sqeval.questions.scoring import EXPLORATORY, headline_name
-    from sqeval.questions.text import anchored_share, notes, share, with_interval
+    from sqeval.questions.text import notes, placed, share, with_interval
     from sqeval.report.numbers import NONE
     from sqeval.report.text import plain
 
@@ -99,5 +97,5 @@ def show(scored: list[Scored], ceiling: Scored | None) -> None:
         console.print(Text(f"fewer than {EXPLORATORY} images: exploratory", style="yellow"))
     if ceiling is not None:
         for each in scored:
-            if each is not ceiling and (text := anchored_share(each, ceiling)):
+            if each is not ceiling and (text := placed(each, ceiling)):
                 console.print(Text(plain(text)))

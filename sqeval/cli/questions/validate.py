@@ -34,23 +34,23 @@ def command(
     Example: sqeval questions validate run.questions.jsonl --captions captions_val2014.json
     """
     from rich.console import Console
-    from rich.progress import track
 
     from sqeval import atomic
     from sqeval.errors import IncompleteError
+    from sqeval.progress import progress_for_stderr
     from sqeval.questions.validation import steps, validate
 
     conditions = options.read(files, captions, objects, context)
     setup = options.setup(tier, k, reference_questions)
-    console, progress = Console(), Console(stderr=True)
+    console, progress = Console(), progress_for_stderr()
     failed = 0
     report = {}
     for images in conditions:
-        lists = validate(images, setup, seed)
-        shown = track(
-            lists, images[0].run_id, steps(), console=progress, disable=not progress.is_terminal, transient=True
-        )
-        checks = [check for each in shown for check in each]
+        checks = []
+        with progress.tasks({"corruptions": (steps(), 0)}) as bars:
+            for found in validate(images, setup, seed):
+                checks += found
+                bars["corruptions"].advance()
         report[images[0].run_id] = [check.to_json() for check in checks]
         failed += sum(check.passed is False for check in checks)
         show(console, images[0].run_id, checks)

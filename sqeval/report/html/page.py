@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +22,7 @@ from sqeval.progress import Progress, Silent
 from sqeval.protocol import marked
 from sqeval.report.html import answers, breakdown, highlights, provenance, summary, thumbnails
 from sqeval.report.html.data import TaskSamples, columns, gather, state_of
+from sqeval.report.html.render import render
 from sqeval.report.html.sources import open_source
 from sqeval.report.numbers import count
 from sqeval.report.text import plain
@@ -201,28 +200,17 @@ def _run(run: Run, name: str, baseline: bool) -> dict[str, str]:
 
 
 def _render(view: Mapping[str, Any], samples: Markup, images: Markup) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     script = "\n".join((_TEMPLATES / name).read_text("utf-8") for name in _SCRIPTS)
     style = (_TEMPLATES / "report.css").read_text("utf-8")
-    loader = PackageLoader("sqeval.report.html", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html.j2").render(
-        **view,
-        script=Markup(script),
-        style=Markup(style),
-        script_hash=_csp_hash(script),
-        style_hash=_csp_hash(style),
+    return render(
+        "sqeval.report.html",
+        "report.html.j2",
+        style=style,
+        script=script,
         samples_json=samples,
         images_json=images,
+        **view,
     )
-
-
-def _csp_hash(text: str) -> str:
-    """Source expression of a Content-Security-Policy that allows this text alone."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _json(value: Any) -> Markup:
