@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sqeval import epochs as repeats
+from sqeval.compare import metrics_of
 from sqeval.data.collection import paused
 from sqeval.errors import SqevalError, UserError
 from sqeval.leaderboard import Board, Entry, Place, score
-from sqeval.registry import get_task
 from sqeval.runs import TaskRun
 from sqeval.stats.clusters import evaluator
 from sqeval.stats.differences import difference
@@ -55,14 +54,11 @@ def primary_metric(run: TaskRun) -> Metric:
 
     Raises SqevalError if they cannot be read, and UserError if they do not give the score in metrics.json.
     """
-    task, result = get_task(run.name, run.protocol), run.result
-    if task.version != result["version"]:
-        raise UserError(f"the installed task is version {task.version}, the run is of version {result['version']}")
-    records = replace(run).records  # of a copy: the board's own run would keep them all in memory
+    primary = str(run.result["primary"])
     try:
-        metric = {metric.name: metric for metric in repeats.metrics(task, records)}[result["primary"]]
+        metric = metrics_of(replace(run))[primary]  # of a copy: the board's own run would keep all records in memory
     except (KeyError, ValueError) as error:
-        raise UserError(f"its samples do not give {result['primary']} ({error}); score it again") from error
+        raise UserError(f"its samples do not give {primary} ({error}); score it again") from error
     value = float(evaluator(metric, len(metric.ids))(metric.columns.sum(axis=0)))
     if not math.isclose(value, score(run) or 0.0, rel_tol=1e-9, abs_tol=1e-9):
         raise UserError(f"its samples give {value:.6g}, metrics.json says {score(run)}; score it again")
