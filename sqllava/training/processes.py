@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from sqllava.training.lora import merged, scalings
 from sqllava.training.recipe import Recipe, Stage
 from sqllava.training.recipe_file import RecipeError
 
+SETTLE = 0.5
+"""Seconds that threads of a process group have for letting go of what they last sent; microseconds do."""
 PATIENCE = timedelta(hours=3)
 """How long processes wait for the main one, which evaluates and writes checkpoints, before they give up."""
 
@@ -57,6 +60,9 @@ def _check_trackers(recipe: Recipe) -> None:
 def leave() -> None:
     """Part from the other processes: one that ends without it is now and then aborted, by threads that still run."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # Gloo's threads let go of their last tensors with Python's lock, in their own good time. A process group that is
+        # freed before that (with an exception's frames, say) waits for them while it holds that lock: for ever.
+        sleep(SETTLE)
         torch.distributed.destroy_process_group()
 
 
