@@ -101,16 +101,15 @@ class TaskFolder:
         finally:
             appender.close()
 
-    def submit(self, submission: tuple[str, bytes] | None) -> None:
-        """Write the submission, if any."""
-        if submission is not None:
-            suffix, content = submission
+    def submit(self, submissions: Mapping[str, bytes]) -> None:
+        """Write the submissions, content by suffix."""
+        for suffix, content in submissions.items():
             with _explained(self.path):
                 atomic.write_bytes(self.path / f"{SUBMISSION}{suffix}", content)
 
-    def finish(self, metrics: Mapping[str, Any], submission: tuple[str, bytes] | None) -> None:
-        """Write the submission, if any, then metrics.json."""
-        self.submit(submission)
+    def finish(self, metrics: Mapping[str, Any], submissions: Mapping[str, bytes]) -> None:
+        """Write the submissions, then metrics.json."""
+        self.submit(submissions)
         with _explained(self.path):
             atomic.write_text(self.path / METRICS, to_json(metrics))
 

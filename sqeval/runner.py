@@ -164,7 +164,7 @@ def finish(
         records, judge = told.records, told.judge
         if told.waits is not None:
             folder.replace(records)
-            folder.submit(_submission(plan, records))  # the benchmark's own judge may take it
+            folder.submit(_submissions(plan, records))  # the benchmark's own judge may take it
             return Result(task.name, None, _errors(records), told.waits)
     extra = repeats.corpus_scores(task, records, plan.load.samples)
     if extra is not None:
@@ -186,7 +186,7 @@ def finish(
         "judge": judge,
         "hashes": plan.hashes,
     }
-    folder.finish(result, _submission(plan, records))
+    folder.finish(result, _submissions(plan, records))
     return Result(task.name, result, _errors(records))
 
 
@@ -205,10 +205,13 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
     }
 
 
-def _submission(plan: Plan, records: Sequence[Record]) -> tuple[str, bytes] | None:
-    """Of all samples: servers refuse a part."""
-    answers = repeats.first_epoch(records)
-    return plan.load.task.submission(answers) if len(answers) == len(plan.load.samples) else None
+def _submissions(plan: Plan, records: Sequence[Record]) -> dict[str, bytes]:
+    """Content by suffix. Of all samples: servers refuse a part."""
+    task, answers = plan.load.task, repeats.first_epoch(records)
+    if len(answers) != len(plan.load.samples):
+        return {}
+    usual = task.submission(answers)
+    return {**dict([usual] if usual else []), **task.other_submissions(answers)}
 
 
 def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:

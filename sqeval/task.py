@@ -223,3 +223,7 @@ class Task(ABC):
         Called when all samples were asked: servers refuse a part.
         """
         return None
+
+    def other_submissions(self, records: Sequence[Record]) -> Mapping[str, bytes]:
+        """Files for the server's further challenges about the same answers: content by suffix (``.name.json``)."""
+        return {}

@@ -62,9 +62,15 @@ def caption_scores(
         return {}
     java = find_java()
     with ThreadPoolExecutor(2) as pool:  # each call starts a process of its own: both cores are used
-        official, release = _tokenized(candidates, references, java, pool)
+        official = _tokenized(candidates, references, java, pool)
+        release = _tokenized(
+            {image: cleaned(caption, CANDIDATE_WORDS) for image, caption in candidates.items()},
+            {image: [cleaned(c, REFERENCE_WORDS) for c in captions] for image, captions in references.items()},
+            java,
+            pool,
+        )
         pairs = dict.fromkeys(pair for corpus in (official, release) for pair in corpus.pairs.values())
-        counts = [pool.submit(_meteor, part, java) for part in _parts(list(pairs))]
+        counts = [pool.submit(_meteor, part, java) for part in _parts(list(pairs))]  # while Python does the rest
         ciders = {"cider": official.ciders(None), "release_cider": release.ciders(groups)}
         if groups is not None:
             ciders["cider_own_idf"] = official.ciders(groups)
@@ -83,6 +89,23 @@ def caption_scores(
         }
         for image, pair in official.pairs.items()
     }
+
+
+def plain_scores(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """``cider``, ``rouge_l``, `BLEU_SUMS` and `METEOR_SUMS` of each raw candidate, as coco-caption has them.
+
+    Raises UserError for a missing Java or one that fails.
+    """
+    java = find_java()
+    with ThreadPoolExecutor(2) as pool:
+        corpus = _tokenized(candidates, references, java, pool)
+        pairs = list(dict.fromkeys(corpus.pairs.values()))
+        counts = [pool.submit(_meteor, part, java) for part in _parts(pairs)]
+        scores = {pair: token_scores(*pair) for pair in pairs}
+        meteors = [row for part in counts for row in part.result()]
+    scores = {pair: scores[pair] | row for pair, row in zip(pairs, meteors, strict=True)}
+    ciders = corpus.ciders(None)
+    return {image: {"cider": ciders[image], **scores[pair]} for image, pair in corpus.pairs.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +134,13 @@ class _Corpus:
 
 def _tokenized(
     candidates: Mapping[str, str], references: Mapping[str, Sequence[str]], java: Java, pool: ThreadPoolExecutor
-) -> tuple[_Corpus, _Corpus]:
-    """The captions as they are and as the release cleans them; references and candidates apart, as officially."""
+) -> _Corpus:
+    """References and candidates apart, as officially."""
     known = [caption for captions in references.values() for caption in captions]
-    asked = list(candidates.values())
-    texts = [known, asked, [cleaned(c, REFERENCE_WORDS) for c in known], [cleaned(c, CANDIDATE_WORDS) for c in asked]]
-    tokens = list(pool.map(lambda captions: tokenize(captions, java), texts))
-    corpora = []
-    for some, others in (tokens[:2], tokens[2:]):
-        in_order = iter(some)
-        by_image = {image: tuple(next(in_order) for _ in captions) for image, captions in references.items()}
-        corpora.append(_Corpus(dict(zip(candidates, others, strict=True)), by_image))
-    return corpora[0], corpora[1]
+    tokens = pool.map(lambda captions: tokenize(captions, java), [known, list(candidates.values())])
+    some, others = map(iter, tokens)
+    by_image = {image: tuple(next(some) for _ in captions) for image, captions in references.items()}
+    return _Corpus(dict(zip(candidates, others, strict=True)), by_image)
 
 
 def _parts(pairs: list[Pair]) -> list[list[Pair]]:

@@ -125,12 +125,17 @@ def _spice() -> Spice | str:
         return str(error)
 
 
-def _official(records: Sequence[Record], end: str) -> Iterator[Metric]:
-    yield column(f"cider{end}", records, "cider")
+def coco_metrics(records: Sequence[Record], end: str = "", *, begin: str = "") -> Iterator[Metric]:
+    """CIDEr, BLEU, METEOR and ROUGE-L from records with the scores of `captions.plain_scores`."""
+    yield column(f"{begin}cider{end}", records, "cider")
     for n in captions.BLEU_ORDERS:
-        yield ratio_of_sums(f"bleu{n}{end}", records, captions.BLEU_SUMS, captions.bleu(n))
-    yield ratio_of_sums(f"meteor{end}", records, captions.METEOR_SUMS, captions.meteor)
-    yield column(f"rouge_l{end}", records, "rouge_l")
+        yield ratio_of_sums(f"{begin}bleu{n}{end}", records, captions.BLEU_SUMS, captions.bleu(n))
+    yield ratio_of_sums(f"{begin}meteor{end}", records, captions.METEOR_SUMS, captions.meteor)
+    yield column(f"{begin}rouge_l{end}", records, "rouge_l")
+
+
+def _official(records: Sequence[Record], end: str) -> Iterator[Metric]:
+    yield from coco_metrics(records, end)
     yield _mean_spice("spice", records, end)
 
 

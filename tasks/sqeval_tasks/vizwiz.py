@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic_core import to_json
+
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, require_unique
 from sqeval.data.join import STRICT, Allow
@@ -15,13 +17,17 @@ from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
 from sqeval.data.submission import answers_file
+from sqeval.errors import UserError
+from sqeval.java import find_java
 from sqeval.metrics import means, ratio_of_sums
 from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
 from sqeval.scoring import vizwiz, vqa
+from sqeval.scoring.captions import plain_scores
 from sqeval.stats.metric import Metric
 from sqeval.task import NOTHING, Sample, Score, Size, Task, WantedFile
 from sqeval_tasks import llava
+from sqeval_tasks.captioning import coco_metrics
 
 SOURCE = "vizwiz.org, VQA, annotations"
 SPLITS = tuple(
@@ -36,6 +42,8 @@ SPLITS = tuple(
     )
     for name in ("val", "test")
 )
+AS_CAPTIONS = "answer_"
+"""Prefix of the scores of answers as captions."""
 MEASURES = {
     "unanswerable_ap": vizwiz.average_precision,
     "unanswerable_f1": vizwiz.f1,
@@ -48,11 +56,12 @@ class VizWiz(Task):
     """The validation split or, where it is not there, the test split, whose answers only the server knows.
 
     A question has no number: its id is the name of its image. The server's second task, whether a question can be
-    answered, is measured on the same answers: "unanswerable" says that it cannot.
+    answered, is measured on the same answers: "unanswerable" says that it cannot. The official evaluator also holds
+    answers against people's as captions are held against captions: ``answer_cider`` and its like, which need Java.
     """
 
     name = "vizwiz"
-    version = "1"
+    version = "2"
     description = "questions of blind people about their own pictures, which may be unanswerable"
     citation = "Gurari et al. 2018, VizWiz Grand Challenge: Answering Visual Questions from Blind People, CVPR"
     primary = "accuracy"
@@ -111,12 +120,32 @@ class VizWiz(Task):
         outcome = vizwiz.outcome(answer, sample.reference["answerable"])
         return Score(parsed, {"accuracy": accuracy, **{count: float(count == outcome) for count in vizwiz.COUNTS}})
 
+    def not_computed(self) -> Mapping[str, str]:
+        try:
+            find_java()
+        except UserError as error:
+            return {metric.name: str(error) for metric in coco_metrics([], begin=AS_CAPTIONS)}
+        return {}
+
+    def corpus_scores(
+        self, records: Sequence[Record], samples: Sequence[Sample]
+    ) -> Sequence[Mapping[str, float]] | None:
+        """Answers as captions. Those of other questions would change CIDEr's frequencies, so all samples count."""
+        known = {sample.id: sample for sample in samples if sample.reference is not None}
+        if not known or self.not_computed():
+            return None
+        answers = {record.id: record.parsed or "" for record in records if record.id in known}
+        scores = plain_scores(answers, {key: sample.reference["answers"] for key, sample in known.items()})
+        return [scores.get(record.id, {}) for record in records]
+
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         scored = [record for record in records if record.reference is not None]
         found = means(scored, "accuracy", ["answer_type"])
         if not scored:
             return found
-        return [*found, *(ratio_of_sums(name, scored, vizwiz.COUNTS, f) for name, f in MEASURES.items())]
+        said = scored if all("cider" in record.scores for record in scored) else []
+        answerability = (ratio_of_sums(name, scored, vizwiz.COUNTS, f) for name, f in MEASURES.items())
+        return [*found, *answerability, *coco_metrics(said, begin=AS_CAPTIONS)]
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return present(root, SPLITS).version
@@ -135,6 +164,12 @@ class VizWiz(Task):
         """The official result file."""
         answers = {record.id: record.parsed or "" for record in records}
         return answers_file(answers, "image", list(answers))
+
+    def other_submissions(self, records: Sequence[Record]) -> Mapping[str, bytes]:
+        """For the answerability challenge: 0 where the answer is "unanswerable", 1 elsewhere."""
+        says = {record.id: vizwiz.outcome(record.parsed or "", True) == "tn" for record in records}
+        rows = [{"image": name, "answerable": float(yes)} for name, yes in says.items()]
+        return {".answerability.json": to_json(rows)}
 
 
 def _sample(root: DataRoot, split: Split, entry: Entry) -> Sample:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from answering import answered, data_root, values, write_json, write_lines
+from golden_captions import GOLDEN, IMAGES, OFFICIAL, SAID, references
 
-from sqeval.errors import DataError
+from sqeval.errors import DataError, UserError
 from sqeval.model import Verbatim
+from sqeval.stats import estimate
 from sqeval.task import Sample
 from sqeval_tasks.vizwiz import VizWiz
 
@@ -65,7 +67,9 @@ def test_people_s_answers_are_compared_as_they_are(
 
 def test_metrics(tmp_path: Path) -> None:
     found = values(TASK, answered(TASK, samples(tmp_path), lambda sample: "Unanswerable"))
-    assert found == {
+    as_captions = {name for name in found if name.startswith("answer_")}
+    assert as_captions == {f"answer_{name}" for name in OFFICIAL}
+    assert {name: found[name] for name in found.keys() - as_captions} == {
         "accuracy": pytest.approx(1 / 3), "accuracy/answer_type=other": 0.0, "accuracy/answer_type=unanswerable": 1.0,
         "accuracy/answer_type=yes/no": 0.0, "unanswerable_ap": pytest.approx(1 / 3),
         "unanswerable_f1": pytest.approx(1 / 2), "unanswerable_precision": pytest.approx(1 / 3),
@@ -76,9 +80,55 @@ def test_metrics(tmp_path: Path) -> None:
 def test_the_best_answer_and_errors(tmp_path: Path) -> None:
     rows = samples(tmp_path)
     assert values(TASK, answered(TASK, rows, TASK.gold))["accuracy"] == 1.0
-    wrong = values(TASK, answered(TASK, rows, lambda sample: None))
+    errored = values(TASK, answered(TASK, rows, lambda sample: None))
+    wrong = {name: value for name, value in errored.items() if not name.startswith("answer_")}
     assert wrong.pop("unanswerable_ap") == pytest.approx(1 / 3)  # the share of the unanswerable: a coin's value
     assert set(wrong.values()) == {0.0}
+
+
+def test_answers_have_the_official_scores_of_captions(tmp_path: Path) -> None:
+    """On texts that the packaged evaluation has scored; its own people described the images."""
+    told = references()
+    images = [f"{image}.jpg" for image in IMAGES]
+    rows = samples(
+        tmp_path,
+        [{**row(0, told[i], "other"), "image": name} for i, name in zip(IMAGES, images, strict=True)],
+    )
+    results = write_json(
+        tmp_path, "r.json", [{"image": name, "answer": SAID[i]} for i, name in zip(IMAGES, images, strict=True)]
+    )
+    answers = TASK.read_predictions(results, rows)
+    records = answered(TASK, rows, lambda sample: answers[sample.id])
+    extra = TASK.corpus_scores(records, rows)
+    assert extra is not None
+    records = [record.with_scores(more) for record, more in zip(records, extra, strict=True)]
+    found = {metric.name: estimate(metric, replicates=2).value for metric in TASK.metrics(records)}
+    for name, official in OFFICIAL.items():
+        assert found[f"answer_{name}"] == pytest.approx(GOLDEN["expected"][official], rel=1e-12)
+
+
+def test_without_java_there_is_everything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqeval_tasks.vizwiz.find_java", _no_java)
+    rows = samples(tmp_path)
+    records = answered(TASK, rows, TASK.gold)
+    assert TASK.corpus_scores(records, rows) is None
+    assert TASK.not_computed() == {f"answer_{name}": "no Java" for name in OFFICIAL}
+    assert values(TASK, records)["accuracy"] == 1.0
+
+
+def _no_java() -> None:
+    raise UserError("no Java")
+
+
+def test_the_answerability_challenge_has_a_file_of_its_own(tmp_path: Path) -> None:
+    rows = samples(tmp_path)
+    said = dict(zip([sample.id for sample in rows], ["coke", "Unanswerable.", None], strict=True))
+    files = TASK.other_submissions(answered(TASK, rows, lambda sample: said[sample.id]))
+    assert {name: json.loads(content) for name, content in files.items()} == {
+        ".answerability.json": [
+            {"image": key, "answerable": value} for key, value in zip(said, (1.0, 0.0, 1.0), strict=True)
+        ]
+    }
 
 
 def test_every_name_of_a_question_is_understood(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class LmmsVizWiz(VizWiz):
         "generation": "1,024 new tokens, as no limit is set",
         "scorer": "people's answers are processed as responses are (M4C's rules), and contractions get straight "
         "apostrophes",
-        "metrics": "accuracy alone, nothing about answerability; its cells by answer type are ours",
+        "metrics": "accuracy alone, nothing about answerability or captions; its cells by answer type are ours",
     }
     settings = Settings(max_new_tokens=1024)
 
@@ -39,6 +39,15 @@ class LmmsVizWiz(VizWiz):
             return Score(parsed, {})
         right = 0.0 if response is None else lmms.soft_accuracy(response, sample.reference["answers"])
         return Score(parsed, {"accuracy": right})
+
+    def not_computed(self) -> Mapping[str, str]:
+        return {}
+
+    def corpus_scores(self, records: Sequence[Record], samples: Sequence[Sample]) -> None:
+        return None
+
+    def other_submissions(self, records: Sequence[Record]) -> Mapping[str, bytes]:
+        return {}
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         return means([record for record in records if record.reference is not None], "accuracy", ["answer_type"])
