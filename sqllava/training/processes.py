@@ -14,6 +14,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
+from transformers.integrations import unset_hf_deepspeed_config
 
 from sqllava.checkpoints import quiet_transformers
 from sqllava.modeling import SqLlavaForConditionalGeneration
@@ -60,8 +61,8 @@ def _check_trackers(recipe: Recipe) -> None:
 def leave() -> None:
     """Part from the other processes: one that ends without it is now and then aborted, by threads that still run."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        # Gloo's threads let go of their last tensors with Python's lock, in their own good time. A process group that is
-        # freed before that (with an exception's frames, say) waits for them while it holds that lock: for ever.
+        # Gloo's threads let go of their last tensors with Python's lock, in their own good time. A process group that
+        # is freed before that (with an exception's frames, say) waits for them while it holds that lock: for ever.
         sleep(SETTLE)
         torch.distributed.destroy_process_group()
 
@@ -82,6 +83,16 @@ def is_zero3(accelerator: Accelerator) -> bool:
     return bool(accelerator.state.deepspeed_plugin.zero_stage == 3)
 
 
+def read_whole(accelerator: Accelerator) -> None:
+    """Have Transformers read models as they are.
+
+    With ZeRO 3 it would spread each one over the processes while reading it, although parts are still to be joined and
+    adapters to be added, and although the main process may be alone in reading it.
+    """
+    if is_zero3(accelerator):
+        unset_hf_deepspeed_config()
+
+
 def whole_model(accelerator: Accelerator, objective: Any, model: Any) -> SqLlavaForConditionalGeneration | None:
     """The `model` of the prepared objective as the main process can use it alone. Every process must call it.
 
@@ -93,6 +104,7 @@ def whole_model(accelerator: Accelerator, objective: Any, model: Any) -> SqLlava
     state = model_state(accelerator, objective)
     if not accelerator.is_main_process:
         return None
+    read_whole(accelerator)
     with quiet_transformers():
         copy = SqLlavaForConditionalGeneration.from_pretrained(
             None, config=deepcopy(model.config), state_dict=dict(merged(state, scalings(model)))
@@ -109,6 +121,6 @@ def spread_again(objective: nn.Module) -> None:
 
 def model_state(accelerator: Accelerator, objective: Any) -> dict[str, torch.Tensor]:
     """Whole weights of the prepared objective's model, by name, for the main process. Every process must call it."""
-    state = accelerator.get_state_dict(objective)
+    state = accelerator.get_state_dict(objective) or {}  # with ZeRO 3 the other processes get None
     prefix = "model."
     return {name.removeprefix(prefix): weight for name, weight in state.items() if name.startswith(prefix)}

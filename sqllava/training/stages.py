@@ -24,7 +24,7 @@ from sqllava.training.grounding import PatchWords
 from sqllava.training.lora import prepare_parts
 from sqllava.training.objective import ConversationObjective
 from sqllava.training.pictures import PictureReader
-from sqllava.training.processes import is_zero3
+from sqllava.training.processes import is_zero3, read_whole
 from sqllava.training.recipe import Part, Recipe, Stage, StartingCheckpoint, Trained
 from sqllava.training.regions import RegionLabels, RegionObjective, RegionSteps, read_regions, unit_size
 
@@ -83,6 +83,7 @@ def starting_model(
 
 def prepare(recipe: Recipe, stage: Stage, folder: Path | None, corpus: Corpus, accelerator: Accelerator) -> Prepared:
     """Everything for one stage. Raises TrainingDataError, CheckpointError, TemplateError."""
+    read_whole(accelerator)
     model, processor = starting_model(recipe, corpus, folder)
     for each in recipe.stages:  # the later ones too: now rather than in some hours
         if each.kind == "conversations":
