@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
-
-from pydantic_core import to_json
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_list, require_unique
@@ -169,7 +168,7 @@ class VizWiz(Task):
         """For the answerability challenge: 0 where the answer is "unanswerable", 1 elsewhere."""
         says = {record.id: vizwiz.outcome(record.parsed or "", True) == "tn" for record in records}
         rows = [{"image": name, "answerable": float(yes)} for name, yes in says.items()]
-        return {".answerability.json": to_json(rows)}
+        return {".answerability.json": json.dumps(rows).encode()}
 
 
 def _sample(root: DataRoot, split: Split, entry: Entry) -> Sample:
