@@ -13,13 +13,15 @@ from typing import Any
 project = "sqeval"
 html_title = "sqeval"
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "docs/**.md", "results/*.md"]
 myst_heading_anchors = 4  # as anchors are in a checkout: `#exit-codes`
 myst_fence_as_directive: list[str] = []
 pygments_style = "default"
@@ -41,12 +43,13 @@ def navigation(app: Any, name: str, source: list[str]) -> None:
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{entries}\n```\n"
 
 
-def folder(app: Any, env: Any, node: Any, content: Any) -> Any:
-    """A link to a folder of the repository is its name: the site has files alone."""
-    target = Path(env.srcdir, Path(env.docname).parent, node["reftarget"])
-    return content if target.is_dir() else None
+def front_door(app: Any, failure: Exception | None) -> None:
+    """The site's folder opens with the index."""
+    if failure is None:
+        page = f'<!doctype html><meta http-equiv="refresh" content="0; url={root_doc}.html"><title>{project}</title>'
+        Path(app.outdir, "index.html").write_text(page, "utf-8")
 
 
 def setup(app: Any) -> None:
     app.connect("source-read", navigation)
-    app.connect("missing-reference", folder)
+    app.connect("build-finished", front_door)

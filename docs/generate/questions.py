@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from docs.generate.markdown import document, table
+from docs.generate.markdown import code, document
 from sqeval.questions.metrics import GROUPS, METRICS, QuestionMetric
 
 INTRODUCTION = """What `sqeval questions score` computes, from the register that `sqeval questions explain` prints. What the
 numbers are for, and how far they can be trusted: [questions](../questions.md).
 
 A metric has a tier, the lowest at which it is computed: 0 from the text alone, 1 with captions or object labels, 2 with an
-image-text model, 3 with answers. *Must react* names the corruptions of `sqeval questions validate` under which it has to
-rise or fall; under all others nothing that anybody relies on may change."""
+image-text model, 3 with answers. What it *must* do is under a corruption of `sqeval questions validate`; under all others
+nothing that anybody relies on may change."""
 
 
 def page() -> str:
@@ -19,22 +19,21 @@ def page() -> str:
 
 
 def _group(key: str, title: str) -> str:
-    rows = [_row(metric) for metric in METRICS.values() if metric.group == key]
-    head = ["metric", "formula", "range", "better", "tier, of each", "source", "needs", "pitfalls", "must react"]
-    return f"## {title}\n\n{table(head, rows)}"
+    return "\n\n".join([f"## {title}", *(_entry(metric) for metric in METRICS.values() if metric.group == key)])
 
 
-def _row(metric: QuestionMetric) -> list[str]:
-    high = "unbounded" if metric.high is None else f"{metric.high:g}"
-    low = "unbounded" if metric.low == float("-inf") else f"{metric.low:g}"
-    return [
-        f"`{metric.id}`",
-        metric.formula.replace("*", "\\*"),
-        f"{low} to {high}",
-        {"up": "higher", "down": "lower", "none": "–"}[metric.direction],
-        f"{metric.tier}, {metric.level}",
-        metric.citation,
-        metric.needs,
-        metric.pitfalls,
-        ", ".join(f"{'rise' if sign > 0 else 'fall'} under `{name}`" for name, sign in metric.expected.items()),
+def _entry(metric: QuestionMetric) -> str:
+    low, high = (code(f"{end:g}") if end not in (None, float("-inf")) else "unbounded" for end in (metric.low, metric.high))
+    better = {"up": "higher is better", "down": "lower is better", "none": "neither end is better"}[metric.direction]
+    must = [f"{'rise' if sign > 0 else 'fall'} under {code(name)}" for name, sign in metric.expected.items()]
+    facts = [
+        f"- {low} to {high}, {better}; of each {metric.level}, from tier {metric.tier}",
+        f"- source: {metric.citation}; needs: {metric.needs}",
+        f"- must {', '.join(must)}" if must else "",
+        f"- pitfalls: {metric.pitfalls}" if metric.pitfalls else "",
     ]
+    return "\n".join([f"### {metric.id}", "", _sentence(metric.formula), "", *filter(None, facts)])
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:].replace("*", "\\*") + "."

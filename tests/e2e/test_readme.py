@@ -14,7 +14,7 @@ import pytest
 import typer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 LIMIT = "20"
 PROGRAMS = {"sqeval": "sqeval.cli.app", "sqllava": "sqllava.cli.app"}
 
@@ -23,7 +23,7 @@ def commands(page: Path, prompt: str) -> list[str]:
     """Lines of the console blocks that start with `prompt`, without their comments."""
     text = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))  # commands over several lines
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [re.split(r"  #| > ", line)[0].strip() for block in blocks for line in block.splitlines()]
     return [line.removeprefix(prompt) for line in lines if line.startswith((prompt + "sqeval ", prompt + "sqllava "))]
 
 
