@@ -1,7 +1,7 @@
 """The site that `make docs` builds: README, CONTRIBUTING and this folder, as they are, ordered by docs/index.md.
 
-Sphinx reads from the repository's root, so that links between its pages, and from them to the code, are those that people
-follow in a checkout.  No page asks anything of the network.
+Sphinx reads from the repository's root, so that links between its pages, and from them to the code, are those that
+people follow in a checkout.  No page asks anything of the network.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from sqeval.cli.app import app as sqeval
 from sqllava.cli.app import app as sqllava
 
 EXAMPLE = re.compile(r"^(.+): ((?:sqeval|sqllava|accelerate) .+)$")
-INTRODUCTION = """Every command has `--help`, which answers at once. `sqeval run` takes its options from a YAML file as well
-(`--config`; the keys are the options' names, with underscores); options on the command line win. Exit codes:
+INTRODUCTION = """\
+Every command has `--help`, which answers at once. `sqeval run` takes its options from a YAML file as well (`--config`;
+the keys are the options' names, with underscores); options on the command line win. Exit codes:
 [run folder](../run-folder.md#exit-codes)."""
 
 
@@ -47,12 +48,14 @@ def _section(name: str, command: Any) -> str:
         else:
             label = "" if shown[1] == "Example" else f"  # {shown[1]}"
             examples.append(shown[2] + label)
+    described = [(_argument(one), one.help or "", _default(one)) for one in arguments]
+    chosen = [(_option(one, context), one.help or "", _default(one)) for one in options]
     parts = [
         f"## {name}",
         *prose,
         block("\n".join(examples), "console") if examples else "",
-        table(["argument", "meaning", "default"], [(_argument(one), one.help or "", _default(one)) for one in arguments]),
-        table(["option", "meaning", "default"], [(_option(one, context), one.help or "", _default(one)) for one in options]),
+        table(["argument", "meaning", "default"], described),
+        table(["option", "meaning", "default"], chosen),
     ]
     return "\n\n".join(filter(None, parts))
 

@@ -30,9 +30,10 @@ BLANK = Sample(
     },
 )
 """A sample whose parts are their names; hints, options and tokens stand in a prompt only where the data have them."""
-INTRODUCTION = """What `sqeval tasks show NAME` says, of every benchmark and [protocol](../protocols.md); how answers are scored is
-explained in [scores](../scoring.md), where the files come from in [data](../data.md). In prompts, what stands in braces is
-the data's; a line with a hint is there if the sample has one, and there are as many options as it has."""
+INTRODUCTION = """\
+What `sqeval tasks show NAME` says, of every benchmark and [protocol](../protocols.md); how answers are scored is
+explained in [scores](../scoring.md), where the files come from in [data](../data.md). In prompts, what stands in braces
+is the data's; a line with a hint is there if the sample has one, and there are as many options as it has."""
 
 
 def page() -> str:
@@ -87,7 +88,7 @@ def _protocols(task: Task) -> Iterator[str]:
 
 
 def _metrics(task: Task) -> tuple[list[str], list[str]]:
-    """Names of the task's metrics and of the tags that break them down; of those in the mini suite, all that it shows."""
+    """Names of the task's metrics, and the tags that break them down where the mini suite has the task."""
     stored = BASELINES / task.name / "metrics.json"
     if stored.is_file():
         every = list(json.loads(stored.read_text("utf-8"))["metrics"])

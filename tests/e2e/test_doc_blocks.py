@@ -35,13 +35,14 @@ def here(page: Path) -> list[Block]:
     return [block for block in found if not (block.language == "python" and name(page) in RUN_ELSEWHERE)]
 
 
+SLOW = {"docs/regression-gate.md"}
+"""Pages that ask whole benchmarks."""
 TYPED = [page for page in PAGES if name(page) != "README.md" and any(map(is_run, here(page)))]
+MARKED = [pytest.param(page, marks=[pytest.mark.slow] * (name(page) in SLOW), id=name(page)) for page in TYPED]
 
 
-@pytest.mark.parametrize("page", TYPED, ids=name)
-def test_a_page_can_be_typed_from_top_to_bottom(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("page", MARKED)
+def test_a_page_can_be_typed_from_top_to_bottom(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
