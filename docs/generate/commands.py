@@ -21,10 +21,16 @@ the keys are the options' names, with underscores); options on the command line 
 
 def page() -> str:
     """Every command of `sqeval` and `sqllava`: what it does, examples, arguments and options."""
-    found = [*_leaves(typer.main.get_command(sqeval), "sqeval"), *_leaves(typer.main.get_command(sqllava), "sqllava")]
+    found = every()
     rows = [(f"[`{name}`](#{_anchor(name)})", _paragraphs(command)[0]) for name, command in found]
     overview = table(["command", ""], rows)
     return document("Commands", INTRODUCTION, overview, *(_section(name, command) for name, command in found))
+
+
+def every() -> list[tuple[str, Any]]:
+    """All commands of both programs, by the words that are typed."""
+    programs = {"sqeval": sqeval, "sqllava": sqllava}
+    return [leaf for name, app in programs.items() for leaf in _leaves(typer.main.get_command(app), name)]
 
 
 def _leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
