@@ -59,6 +59,14 @@ def test_readme_leads_to_the_index() -> None:
     assert INDEX in [target for target, _ in links(REPOSITORY / "README.md")]
 
 
+def test_every_test_and_script_that_is_named_exists() -> None:
+    named = {
+        path for page in PAGES for path in re.findall(r"\b(?:tests|benchmarks)/[\w/.]*\w", page.read_text("utf-8"))
+    }
+    assert len(named) > 20
+    assert not [path for path in named if not (REPOSITORY / path).exists()]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sphinx", reason="the extra `docs` is not installed")
