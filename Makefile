@@ -5,13 +5,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
-CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks)
+CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks docs)
 
 # Tests and demo read nothing from the network; small models run faster with few threads.
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-slow browser real-backbone deepspeed lint format mini-checkpoint baselines clean
+.PHONY: help demo test test-slow browser real-backbone deepspeed docs reference lint format mini-checkpoint baselines clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -30,6 +30,13 @@ real-backbone: $(VENV)/.installed-real  ## train SQ-LLaVA on real pretrained wei
 
 deepspeed: $(VENV)/.installed-deepspeed  ## train with DeepSpeed's ZeRO 2 and 3 on two CPU processes (needs a C++ compiler)
 	$(BIN)/python -m pytest -m slow tests/training/test_deepspeed.py
+
+docs: $(VENV)/.installed-docs  ## the documentation as a site that opens offline, into build/site
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs -d build/doctrees . build/site
+	@echo build/site/index.html
+
+reference: $(VENV)/.installed  ## write docs/reference anew from the code
+	$(BIN)/python -m docs.generate
 
 browser:  ## Chromium for the tests that open the report (a package of Debian's; elsewhere any Chromium or Chrome on the PATH will do)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
@@ -68,6 +75,10 @@ $(VENV)/.installed: constraints.txt pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --no-build-isolation --editable '.[docs]'
 	touch $@
 
 # The last two are wanted for the weights in them, not for what they need to run.
