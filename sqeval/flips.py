@@ -55,6 +55,8 @@ def per_unit(before: Mapping[str, Metric], after: Mapping[str, Metric]) -> str |
 
 def _is_mean(metric: Metric) -> bool:
     n = len(metric.ids)
+    if not metric.per_unit:
+        return False
     if metric.function is None:
         return n > 0
     whole = evaluator(metric, n)(metric.columns.sum(axis=0))

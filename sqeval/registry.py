@@ -1,16 +1,34 @@
-"""Benchmarks by name: plugins of the entry-point group ``sqeval.tasks``, ours and third parties' alike."""
+"""Benchmarks by name: plugins of the entry-point group ``sqeval.tasks``, ours and third parties' alike.
+
+Names with a colon, ``FAMILY:NAME``, are tasks of another collection; a plugin of the group ``sqeval.task_families``
+makes them, when they are named.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
 
 from sqeval.errors import UserError
 from sqeval.protocol import OFFICIAL
 from sqeval.task import Task
 
 GROUP = "sqeval.tasks"
+FAMILIES = "sqeval.task_families"
+
+
+class TaskFamily(Protocol):
+    """What a plugin of the group `FAMILIES` loads: a class without arguments, or an object."""
+
+    def names(self) -> Sequence[str]:
+        """Of all its tasks, without the prefix. Raises UserError."""
+        ...
+
+    def task(self, name: str) -> Task:
+        """The task of this name, which calls itself ``FAMILY:NAME``. Raises UserError."""
+        ...
 
 
 def task_names(protocol: str = OFFICIAL) -> list[str]:
@@ -30,8 +48,11 @@ def get_task(name: str, protocol: str = OFFICIAL) -> Task:
     Raises UserError for an unknown name, for a protocol that the task does not know, for a name that two distributions
     claim, and for a plugin that is broken.
     """
+    family, colon, inner = name.partition(":")
+    if colon and protocol == OFFICIAL:
+        return get_family(family).task(inner)
     points = [point for point in entry_points(group=_group(protocol)) if point.name == name]
-    if not points and protocol != OFFICIAL and name in task_names():
+    if not points and protocol != OFFICIAL and (colon or name in task_names()):
         raise UserError(f"task {name!r} does not know the protocol {protocol!r}, only {', '.join(protocols(name))}")
     if not points:
         raise UserError(_unknown(name))
@@ -39,6 +60,20 @@ def get_task(name: str, protocol: str = OFFICIAL) -> Task:
         claims = " and ".join(sorted(_origin(point) for point in points))
         raise UserError(f"task {name!r} is claimed by {claims}; uninstall one of them")
     return _load(points[0], protocol)
+
+
+def get_family(name: str) -> TaskFamily:
+    """The family of tasks called `name`. Raises UserError for one that is unknown or broken."""
+    points = {point.name: point for point in entry_points(group=FAMILIES)}
+    if name not in points:
+        raise UserError(f"unknown family of tasks {name!r}; there are: {', '.join(sorted(points)) or 'none'}")
+    try:
+        found = points[name].load()
+        family: TaskFamily = found() if isinstance(found, type) else found
+    except Exception as error:  # as with tasks
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(f"family {name!r} of {_origin(points[name])} cannot be loaded: {why}") from error
+    return family
 
 
 def parse_tasks(text: str, protocol: str = OFFICIAL) -> list[Task]:

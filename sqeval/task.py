@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqeval.data.entry import Entry
-    from sqeval.data.mirror import Mirror
+    from sqeval.data.mirror import Mirror, Snapshot
     from sqeval.data.root import DataRoot
     from sqeval.records import Record
 
@@ -146,7 +146,7 @@ class Task(ABC):
     def samples(self, root: DataRoot) -> list[Sample]:
         """All samples, in the official order. Raises DataError for missing files and malformed records."""
 
-    def mirrors(self) -> Mapping[str, Mirror | str]:
+    def mirrors(self) -> Mapping[str, Mirror | Snapshot | str]:
         """Mirrors on the Hugging Face hub by split ("" if there is but one), the usual one first; or why a mirror
         cannot stand in for the official files."""
         return {}

@@ -17,7 +17,7 @@ from sqeval.data.entry import Entry
 from sqeval.data.folders import MANIFEST, ensured
 from sqeval.data.layout import dump
 from sqeval.data.mini.cache import cache_home
-from sqeval.data.mirror import MAPPINGS, Files, Mirror, Part
+from sqeval.data.mirror import MAPPINGS, Files, Mirror, Part, Snapshot
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, UserError
 
@@ -43,11 +43,14 @@ def hub_root(name: str, tasks: Sequence[Task], splits: Mapping[str, str]) -> Dat
     copies, sources = {}, {}
     for task in tasks:
         split, mirror = _mirror(task, splits.get(task.name))
-        copies[task.name], sources[task.name] = _copy(name, task, split, mirror)
+        if isinstance(mirror, Snapshot):
+            copies[task.name], sources[task.name] = _whole(name, mirror)
+        else:
+            copies[task.name], sources[task.name] = _copy(name, task, split, mirror)
     return DataRoot(cache_home(), name, splits=splits, copies=copies, sources=sources)
 
 
-def _mirror(task: Task, split: str | None) -> tuple[str, Mirror]:
+def _mirror(task: Task, split: str | None) -> tuple[str, Mirror | Snapshot]:
     known = task.mirrors()
     if not known:
         raise UserError(f"--data hub: no mirror of {task.name} is known; give a folder of its official files")
@@ -60,15 +63,37 @@ def _mirror(task: Task, split: str | None) -> tuple[str, Mirror]:
     return chosen, mirror
 
 
+def _whole(name: str, mirror: Snapshot) -> tuple[Path, dict[str, Any]]:
+    """All of a dataset, in the hub's own cache or in the folder that `name` says, and what it is a copy of."""
+    from huggingface_hub import snapshot_download
+
+    place, title = name.partition(":")[2], mirror.dataset.rpartition("/")[2]
+    if "/" in place:
+        folder = _local(name, place, title)
+        return folder, {"dataset": title, "revision": _fingerprint(folder)}
+    repository = f"{place}/{title}" if place else mirror.dataset
+    try:
+        folder = Path(snapshot_download(repository, repo_type="dataset"))
+    except Exception as error:  # not there, not allowed, offline: client and transport have errors of their own
+        why = f"the Hugging Face hub does not give {repository} ({type(error).__name__}), nor does its cache"
+        raise UserError(f"--data {name}: {why}; give a folder that holds a copy") from error
+    return folder, {"dataset": repository, "revision": folder.name}
+
+
+def _local(name: str, place: str, dataset: str) -> Path:
+    folder = Path(place).expanduser() / dataset
+    if not folder.is_dir():
+        raise UserError(f"--data {name}: no such folder: {folder} (a copy of the dataset {dataset})")
+    return folder
+
+
 def _copy(name: str, task: Task, split: str, mirror: Mirror) -> tuple[Path, dict[str, Any]]:
     """The root with the mirror's content, and what it was made of."""
     place = name.partition(":")[2]
-    local = Path(place).expanduser() / mirror.dataset if "/" in place else None
+    local = _local(name, place, mirror.dataset) if "/" in place else None
     kept = cache_home() / f"hub-v{MAPPINGS}"
     label = f"{task.name}-{split}" if split else task.name
     if local is not None:
-        if not local.is_dir():
-            raise UserError(f"--data {name}: no such folder: {local} (a copy of the dataset {mirror.dataset})")
         repository, revision = str(local), _fingerprint(local)
     else:
         try:

@@ -35,6 +35,14 @@ class Mirror:
     """``build(out, *tables)`` writes the official files into `out`, a `Files`; a table yields the rows of a part."""
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A whole dataset of the hub that is read as it is."""
+
+    dataset: str
+    """Organisation and name."""
+
+
 class Files:
     """The official files of a data root that is being made."""
 

@@ -33,6 +33,8 @@ class Metric:
     columns: Floats
     function: Callable[[Floats], Floats] | None = None
     higher_is_better: bool = True
+    per_unit: bool = True
+    """Whether the value of a single unit is its own; False: what it contributes to that of all."""
 
     def __post_init__(self) -> None:
         if self.columns.ndim != 2 or len(self.ids) != len(self.columns) or len(self.clusters) != len(self.columns):
