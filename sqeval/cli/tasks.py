@@ -19,16 +19,25 @@ PROMPTS_SHOWN = 3
 
 
 @app.command("list")
-def list_tasks() -> None:
-    """One line for each installed benchmark."""
+def list_tasks(
+    family: Annotated[str | None, typer.Option(help="List the names of another collection instead: `lmms`.")] = None,
+) -> None:
+    """One line for each installed benchmark.
+
+    lmms-eval's: sqeval tasks list --family lmms
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from sqeval.errors import UserError
-    from sqeval.registry import get_task, task_names
+    from sqeval.registry import get_family, get_task, task_names
     from sqeval.report.text import plain
 
+    if family is not None:
+        for name in get_family(family).names():
+            typer.echo(plain(f"{family}:{name}"))
+        return
     table = Table("task", "version", "primary metric", "what it measures", box=None, header_style="bold")
     for name in task_names():
         try:

@@ -71,7 +71,13 @@ def test_sqeval_knows_no_task_and_no_model() -> None:
 
 def test_tasks_know_only_sqeval() -> None:
     allowed = {"sqeval", "sqeval_tasks", "numpy"} | sys.stdlib_module_names
-    wrong = [i for i in imports("sqeval_tasks") if i.top not in allowed]
+    bridge = {"datasets", "loguru", "PIL"}  # what lmms-eval's tasks are made of; imported when one is used
+    wrong = [
+        i
+        for i in imports("sqeval_tasks")
+        if i.top not in allowed
+        and not (i.file.startswith("sqeval_tasks/lmms/") and i.top in bridge and (i.lazy or i.typing))
+    ]
     assert not wrong, "\n".join(map(str, wrong))
 
 

@@ -52,5 +52,5 @@ def task_file(name: str) -> Path:
         raise UserError(f"lmms:{name} is a group of lmms-eval's; name its tasks: {members}")
     raise UserError(
         f"unknown task 'lmms:{name}': lmms-eval {lmms_version()} has none of this name; "
-        f"{nearest(name, known.files)}`sqeval tasks list --family lmms` lists its {len(known.files):,}"
+        f"{nearest(f'lmms:{name}', (f'lmms:{other}' for other in known.files))}`sqeval tasks list --family lmms` lists its {len(known.files):,}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ class Source:
 
         name, config, split = definition.name, definition.config.dataset_name, definition.split
         try:
-            table, files = _read(folder, config, split)
-            with unchanged():
+            with unchanged(), _without_bars():
+                table, files = _read(folder, config, split)
                 process = definition.config.process_docs
                 self._table: Any = table if process is None else process(table)
         except Exception as error:  # datasets, pyarrow and the task's own code have errors of many kinds
@@ -51,6 +52,20 @@ class Source:
         except Exception as error:  # Pillow's decoders raise many kinds for damaged files
             raise DataError(f"an image cannot be opened: {type(error).__name__}: {error}") from error
         return found
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """`datasets` draws bars of its own, over ours."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()
 
 
 def _read(folder: Path, config: str | None, split: str) -> tuple[Any, list[str]]:
