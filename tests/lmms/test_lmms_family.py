@@ -171,7 +171,9 @@ def test_data_saved_to_disk_give_the_same_and_the_hub_s_cache_too(
 
 def test_missing_data_are_told_with_their_place(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    with pytest.raises(UserError, match=r"lmms/POPE/\*\*/\*\.parquet \(from a copy of the dataset lmms-lab-encoder/POPE"):
+    with pytest.raises(
+        UserError, match=r"lmms/POPE/\*\*/\*\.parquet \(from a copy of the dataset lmms-lab-encoder/POPE"
+    ):
         run(tmp_path, "lmms:pope", tmp_path / "data")
     table = tables.pope(tmp_path / "data") / "lmms" / "POPE" / "data" / "test-00000-of-00001.parquet"
     table.write_bytes(b"PAR1 and no more")

@@ -100,10 +100,10 @@ class Definition:
             [step["function"], {key: value for key, value in step.items() if key != "function"}]
             for step in self.config.filter_list[0]["filter"]
         ]
-        ensemble = lmms_module("filters").build_filter_ensemble("only", steps)
-        instance = lmms_module("api.instance").Instance(self.config.output_type, (), 0, resps=[response])
-        ensemble.apply([instance], [])
-        found = instance.filtered_resps["only"]
+        answers: Any = [[response]]
+        for one in lmms_module("filters").build_filter_ensemble("only", steps).filters:
+            answers = one.apply(answers, [])
+        found = next(iter(answers))
         return found if isinstance(found, str) else str(found[0])
 
     def _known(self, doc: Doc) -> Any:

@@ -50,7 +50,8 @@ def task_file(name: str) -> Path:
     if name in known.groups:
         members = ",".join(f"lmms:{member}" for member in known.groups[name])
         raise UserError(f"lmms:{name} is a group of lmms-eval's; name its tasks: {members}")
+    near = nearest(f"lmms:{name}", (f"lmms:{other}" for other in known.files))
     raise UserError(
-        f"unknown task 'lmms:{name}': lmms-eval {lmms_version()} has none of this name; "
-        f"{nearest(f'lmms:{name}', (f'lmms:{other}' for other in known.files))}`sqeval tasks list --family lmms` lists its {len(known.files):,}"
+        f"unknown task 'lmms:{name}': lmms-eval {lmms_version()} has none of this name; {near}"
+        f"`sqeval tasks list --family lmms` lists its {len(known.files):,}"
     )
