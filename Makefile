@@ -5,13 +5,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
+# lmms-eval without the fifty packages that it names: torchvision, among them, breaks beside a CPU build of torch.
+LMMS   := lmms-eval aiohappyeyeballs aiohttp aiosignal attrs chardet colorama DataProperty evaluate frozenlist loguru lxml \
+          mbstrdecoder multidict pathvalidate portalocker propcache pytablewriter pytz sacrebleu tabledata tabulate tcolorpy \
+          tenacity typepy yarl
 CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks docs)
 
 # Tests and demo read nothing from the network; small models run faster with few threads.
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-slow browser real-backbone deepspeed docs reference lint format mini-checkpoint baselines clean
+.PHONY: help demo test test-slow browser real-backbone deepspeed lmms docs reference lint format mini-checkpoint baselines clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -30,6 +34,9 @@ real-backbone: $(VENV)/.installed-real  ## train SQ-LLaVA on real pretrained wei
 
 deepspeed: $(VENV)/.installed-deepspeed  ## train with DeepSpeed's ZeRO 2 and 3 on two CPU processes (needs a C++ compiler)
 	$(BIN)/python -m pytest -m slow tests/training/test_deepspeed.py
+
+lmms: $(VENV)/.installed-dev  ## the packaged checkpoint by lmms-eval's own command and by ours, sample by sample
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/lmms
 
 docs: $(VENV)/.installed-docs  ## the documentation as a site that opens offline, into build/site
 	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs -d build/doctrees . build/site
@@ -75,6 +82,7 @@ $(VENV)/.installed: constraints.txt pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --no-build-isolation --editable '.[dev]'
+	$(PIP) --no-deps $(LMMS)
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -20,6 +20,7 @@ from sqeval.errors import UserError
 from sqeval.evaluation import Outcome, evaluate
 from sqeval.models.replay import Replay
 from sqeval.registry import get_family, get_task, parse_tasks
+from sqeval.task import Sample
 from sqeval_tasks.lmms import library
 
 pytestmark = pytest.mark.skipif(find_spec("lmms_eval") is None, reason="lmms-eval is not installed; `make lmms`")
@@ -199,6 +200,16 @@ def test_what_cannot_be_run_is_told(name: str, words: str) -> None:
 def test_the_protocols_of_our_own_tasks_are_not_theirs() -> None:
     with pytest.raises(UserError, match="does not know the protocol 'llava'"):
         get_task("lmms:pope", "llava")
+
+
+def test_answers_pass_through_a_task_s_own_filter() -> None:
+    """AI2D takes the letter where the response begins with letter and period, and else the whole response."""
+    task = get_task("lmms:ai2d")
+    doc = {"question": "What is it?", "options": ["cat", "dog", "cow"], "answer": "1"}
+    sample = Sample("0", None, "What is it?", doc, "0")
+    assert task.gold(sample) == "B"
+    scores = {text: task.score(text, sample).values["exact_match"] for text in ("B", "b.", "B. dog", "B dog", "C. cow")}
+    assert scores == {"B": 1, "b.": 1, "B. dog": 1, "B dog": 0, "C. cow": 0}
 
 
 def test_every_task_is_listed_once() -> None:

@@ -26,13 +26,18 @@ Doc = dict[str, Any]
 def read_definition(name: str, file: Path) -> Definition:
     """The task of a YAML file. Raises UserError if it cannot be read or needs what cannot be done here."""
     utils, api = lmms_module("utils"), lmms_module("api.task")
+    lmms_module("api.metrics")  # whose import registers them
     with unchanged():
         try:
             config = utils.load_yaml_config(str(file), mode="full")
+            _require_supported(name, config)
+            return Definition(name, file, api.ConfigurableTask, config)
+        except ImportError as error:
+            raise UserError(f"lmms:{name} needs a package that is not installed: {error}") from error
+        except UserError:
+            raise
         except Exception as error:  # a task's own module fails as it likes
             raise UserError(f"lmms:{name}: {file.name} cannot be read: {type(error).__name__}: {error}") from error
-        _require_supported(name, config)
-        return Definition(name, file, api.ConfigurableTask, config)
 
 
 class Definition:
@@ -90,10 +95,10 @@ class Definition:
         target = None if self.config.process_results is not None else task.doc_to_target(doc)
         task.multiple_target = len(target) if isinstance(target, list) else 0
         return dict(
-            type(task).process_results.__wrapped__(task, doc, [self._filtered(response)])
+            type(task).process_results.__wrapped__(task, doc, [self._filtered(doc, response)])
         )  # without its retries
 
-    def _filtered(self, response: str) -> str:
+    def _filtered(self, doc: Doc, response: str) -> str:
         if not self.config.filter_list:
             return response
         steps = [
@@ -102,7 +107,7 @@ class Definition:
         ]
         answers: Any = [[response]]
         for one in lmms_module("filters").build_filter_ensemble("only", steps).filters:
-            answers = one.apply(answers, [])
+            answers = one.apply(answers, [doc])
         found = next(iter(answers))
         return found if isinstance(found, str) else str(found[0])
 
