@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def theirs(root: Path, task: str, out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def theirs(root: Path, task: str, out: Path) -> tuple[Path, dict[str, Any]]:
     """lmms-eval's log of samples and its results, from its command line, with our model as its plugin."""
     dataset = {"pope": "POPE", "mme": "MME"}[task]
     lines = [
@@ -50,13 +50,13 @@ def theirs(root: Path, task: str, out: Path) -> tuple[list[dict[str, Any]], dict
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{task}_local" in done.stdout
     (samples,), (results,) = ((out / "log").rglob(pattern) for pattern in ("*_samples_*.jsonl", "*_results.json"))
-    lines = samples.read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines], json.loads(results.read_text("utf-8"))["results"][f"{task}_local"]
+    return samples, json.loads(results.read_text("utf-8"))["results"][f"{task}_local"]
 
 
 @pytest.mark.parametrize("task", WRITERS)
 def test_answers_and_scores_agree_sample_by_sample(task: str, root: Path, tmp_path: Path) -> None:
-    samples, results = theirs(root, task, tmp_path)
+    log, results = theirs(root, task, tmp_path)
+    samples = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     given = {"tasks": f"lmms:{task}", "ckpt": "mini", "device": "cpu", "data": str(root), "out": str(tmp_path / "runs")}
     outcome = evaluate(resolve(given))
     lines = (outcome.folder / f"lmms:{task}" / "samples.jsonl").read_text("utf-8").splitlines()
@@ -72,3 +72,5 @@ def test_answers_and_scores_agree_sample_by_sample(task: str, root: Path, tmp_pa
     for name, found in metrics.items():
         scale = 0.01 if task == "mme" else 1.0
         assert found["value"] == pytest.approx(scale * results[f"{name},none"], abs=1e-9)
+    given = {**given, "ckpt": str(log), "model": "replay", "name": "log"}
+    assert evaluate(resolve(given), kind="score").metrics[f"lmms:{task}"]["metrics"] == metrics

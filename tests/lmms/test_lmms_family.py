@@ -20,6 +20,9 @@ from sqeval.errors import UserError
 from sqeval.evaluation import Outcome, evaluate
 from sqeval.models.replay import Replay
 from sqeval.registry import get_family, get_task, parse_tasks
+from sqeval.rundir import read_records
+from sqeval.stats import estimate
+from sqeval.stored import pack, read_stored
 from sqeval.task import Sample
 from sqeval_tasks.lmms import library
 
@@ -79,6 +82,15 @@ def clustered(made: list[dict[str, Any]], name: str) -> float:
     labels = [record["cluster"] for record in made]
     sums = [sum(v - values.mean() for v, c in zip(values, labels, strict=True) if c == one) for one in set(labels)]
     return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / len(values))
+
+
+def test_a_stored_baseline_has_the_same_metrics(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "lmms:mme", tables.mme(tmp_path / "data"))
+    (tmp_path / "stored.csv.gz").write_bytes(pack(read_records(outcome.folder / "lmms:mme" / "samples.jsonl")[0]))
+    for found in get_task("lmms:mme").metrics(read_stored(tmp_path / "stored.csv.gz")):
+        again, before = estimate(found).to_json(), outcome.metrics["lmms:mme"]["metrics"][found.name]
+        assert {key: again[key] for key in ("n", "clusters")} == {key: before[key] for key in ("n", "clusters")}
+        assert [again["value"], again["stderr"]] == pytest.approx([before["value"], before["stderr"]])
 
 
 def test_questions_about_one_image_are_one_group_wherever_they_stand(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ class LmmsTask(Task):
     """
 
     citation = "see the task's page in lmms-eval"
+    predictions: ClassVar[tuple[tuple[str, str], ...]] = (("doc_id", "filtered_resps"), ("question_id", "text"))
+    """lmms-eval's log of samples; and the usual file."""
     definition: ClassVar[Definition]
     _wrong: Mapping[str, str] = {}
 
@@ -70,13 +72,14 @@ class LmmsTask(Task):
 
     def score(self, response: str | None, sample: Sample) -> Score:
         """Each metric's value for this answer, where it is a number. No response is scored as the empty one."""
-        results = self._results(sample.id, sample.reference, response)
+        said = (response or "").strip()
+        results = self._results(sample.id, sample.reference, said)
         numbers = {name: numeric(value, self.definition.config.score_key) for name, value in results.items()}
         values = {name: value for name, value in numbers.items() if value is not None}
-        return Score((response or "").strip() or None, values)
+        return Score(said or None, values)
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
-        results = [self._results(record.id, record.reference, record.response) for record in records]
+        results = [self._results(record.id, record.reference, record.parsed or "") for record in records]
         found, self._wrong = [], {}
         for name, aggregation in self.definition.aggregations.items():
             rows = [row for row, result in enumerate(results) if name in result]
@@ -122,10 +125,10 @@ class LmmsTask(Task):
             metadata={"prompt": prompt},
         )
 
-    def _results(self, key: str, doc: Doc, response: str | None) -> Mapping[str, Any]:
+    def _results(self, key: str, doc: Doc, response: str) -> Mapping[str, Any]:
         try:
             with unchanged():
-                return self.definition.results(doc, response or "")
+                return self.definition.results(doc, response)
         except Exception as error:  # a task's own code
             why = f"{type(error).__name__}: {error}"
             raise UserError(f"{self.name}: lmms-eval's process_results fails on sample {key}: {why}") from error
