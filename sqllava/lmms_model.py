@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 from PIL import Image
 from tqdm import tqdm
@@ -41,6 +42,24 @@ class RequestsFailedError(SqLlavaError):
 
 class UnsupportedError(SqLlavaError):
     """A question that this model cannot be asked."""
+
+
+class Likelihood(tuple[float, bool], GenerationResult):  # type: ignore[misc]
+    """A value and whether it is greedy: the pair that lmms-eval asks for.
+
+    Release 0.7.3 turns whatever a model returns into text, pairs too, and then fails to unpack them; the text of a
+    `GenerationResult` it takes as it is.
+    """
+
+    token_counts = None
+
+    def __init__(self, pair: tuple[float, bool]) -> None:
+        """`tuple` has it already."""
+
+    @property
+    def text(self) -> Likelihood:
+        """The pair itself."""
+        return self
 
 
 class Adapter(lmms):  # type: ignore[misc]  # lmms-eval has no types
@@ -106,10 +125,11 @@ class Adapter(lmms):  # type: ignore[misc]  # lmms-eval has no types
                 continuation = str(continuation(self._doc(instance)))
             return ScoreRequest(key, self.engine.prompt(context, image=image), (continuation,))
 
-        values = []
+        values: list[tuple[float, bool]] = []
         for instance, found in zip(requests, self._answers(requests, asked, self.engine.score), strict=True):
             known = -math.inf if found is None or found.logprob is None else found.logprob
-            values.append((known if callable(instance.args[1]) else -known, found is not None and found.greedy))
+            value = known if callable(instance.args[1]) else -known
+            values.append(Likelihood((value, found is not None and found.greedy)))
         return values
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:

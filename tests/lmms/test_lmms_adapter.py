@@ -107,6 +107,19 @@ def test_the_choice_that_lmms_eval_takes_is_the_likeliest(adapter: Any, docs: li
         assert [choice.strip() == answer for choice in choices] == [greedy for _, greedy in pair]
 
 
+def test_lmms_eval_takes_the_pairs_as_pairs(adapter: Any, docs: list[dict[str, Any]]) -> None:
+    """Release 0.7.3 makes text of a plain pair."""
+    from lmms_eval.api.instance import Instance, unwrap_generation_output
+
+    adapter.task_dict = {"toy": {"test": docs}}
+    arguments = (docs[0]["question"], " yes", show, 0, "toy", "test")
+    (found,) = adapter.loglikelihood([Instance("loglikelihood", arguments, 0, META)])
+    kept, counts = unwrap_generation_output(found)
+    assert counts is None
+    assert kept == found == (found[0], found[1])
+    assert isinstance(kept, tuple)
+
+
 def test_a_plain_loglikelihood_is_one(adapter: Any, docs: list[dict[str, Any]]) -> None:
     from lmms_eval.api.instance import Instance
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import datasets
 import lmms_tables as tables
 import pytest
 
@@ -33,14 +34,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def theirs(root: Path, task: str, out: Path) -> tuple[Path, dict[str, Any]]:
+def theirs(data: Path, file: str, out: Path) -> tuple[Path, dict[str, Any]]:
     """lmms-eval's log of samples and its results, from its command line, with our model as its plugin."""
-    dataset = {"pope": "POPE", "mme": "MME"}[task]
-    lines = [
-        f"include: {tasks_folder() / task / task}.yaml",
-        f"task: {task}_local",
-        f"dataset_path: {root / 'lmms' / dataset}",
-    ]
+    task = Path(file).stem
+    lines = [f"include: {tasks_folder() / file}", f"task: {task}_local", f"dataset_path: {data}"]
     (out / "yaml").mkdir(parents=True)
     (out / "yaml" / f"{task}_local.yaml").write_text("\n".join(lines), "utf-8")
     command = [sys.executable, "-m", "lmms_eval", "--model", "sqllava", "--model_args", "pretrained=mini,device=cpu",
@@ -55,7 +52,7 @@ def theirs(root: Path, task: str, out: Path) -> tuple[Path, dict[str, Any]]:
 
 @pytest.mark.parametrize("task", WRITERS)
 def test_answers_and_scores_agree_sample_by_sample(task: str, root: Path, tmp_path: Path) -> None:
-    log, results = theirs(root, task, tmp_path)
+    log, results = theirs(root / "lmms" / task.upper(), f"{task}/{task}.yaml", tmp_path)
     samples = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     given = {"tasks": f"lmms:{task}", "ckpt": "mini", "device": "cpu", "data": str(root), "out": str(tmp_path / "runs")}
     outcome = evaluate(resolve(given))
@@ -74,3 +71,12 @@ def test_answers_and_scores_agree_sample_by_sample(task: str, root: Path, tmp_pa
         assert found["value"] == pytest.approx(scale * results[f"{name},none"], abs=1e-9)
     given = {**given, "ckpt": str(log), "model": "replay", "name": "log"}
     assert evaluate(resolve(given), kind="score").metrics[f"lmms:{task}"]["metrics"] == metrics
+
+
+def test_multiple_choice_takes_the_likeliest(tmp_path: Path) -> None:
+    """The checkpoint knows the answers: lmms-eval, which takes the smallest value, has to find the right ones."""
+    data = tables.seed(tmp_path) / "lmms" / "SEED-Bench"
+    table = data / "data" / "test-00000-of-00001.parquet"
+    datasets.Dataset.from_parquet(str(table)).select(range(6)).to_parquet(str(table))
+    _, results = theirs(data, "seedbench/seedbench_ppl.yaml", tmp_path / "out")
+    assert results["acc,none"] == 1
