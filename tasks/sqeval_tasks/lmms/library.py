@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,10 +54,9 @@ def unchanged() -> Iterator[None]:
     from PIL import ImageFile
 
     truncated = ImageFile.LOAD_TRUNCATED_IMAGES
-    try:
+    logger: Any = None
+    with suppress(ImportError):
         from loguru import logger
-    except ImportError:
-        logger = None
     if logger is not None:
         logger.disable("")
     try:
