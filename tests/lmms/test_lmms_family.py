@@ -16,6 +16,7 @@ import pytest
 from PIL import ImageFile
 
 from sqeval.config import resolve
+from sqeval.data.root import resolve_root
 from sqeval.errors import UserError
 from sqeval.evaluation import Outcome, evaluate
 from sqeval.models.replay import Replay
@@ -188,6 +189,8 @@ def test_missing_data_are_told_with_their_place(tmp_path: Path) -> None:
         UserError, match=r"lmms/POPE/\*\*/\*\.parquet \(from a copy of the dataset lmms-lab-encoder/POPE"
     ):
         run(tmp_path, "lmms:pope", tmp_path / "data")
+    with pytest.raises(UserError, match=r"lmms/POPE is missing, a copy of the dataset lmms-lab-encoder/POPE; --data"):
+        get_task("lmms:pope").samples(resolve_root(str(tmp_path / "data")))
     table = tables.pope(tmp_path / "data") / "lmms" / "POPE" / "data" / "test-00000-of-00001.parquet"
     table.write_bytes(b"PAR1 and no more")
     with pytest.raises(UserError, match=r"lmms:pope: .*split test\) cannot be read"):

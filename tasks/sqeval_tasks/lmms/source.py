@@ -25,6 +25,9 @@ class Source:
         import datasets
 
         name, config, split = definition.name, definition.config.dataset_name, definition.split
+        if not folder.is_dir():
+            dataset = definition.config.dataset_path
+            raise UserError(f"{folder} is missing, a copy of the dataset {dataset}; --data says where it is")
         try:
             with unchanged(), _without_bars():
                 table, files = _read(folder, config, split)
