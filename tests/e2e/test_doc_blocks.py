@@ -20,6 +20,7 @@ RUN_ELSEWHERE = {
 FOREIGN = {
     "--help",
     *("--power", "--reuse", "--use_cache"),  # of other harnesses
+    *("--batch_size", "--log_samples", "--model_args"),
     *("--against", "--clock", "--compile", "--photos", "--rounds", "--size"),  # of benchmarks/
     *("--config_file", "--main_process_ip", "--main_process_port", "--machine_rank", "--nproc_per_node"),
     *("--num_machines", "--num_processes"),
