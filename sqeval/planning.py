@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqeval.compare import metrics_of
+from sqeval.comparing import metrics_of
 from sqeval.errors import UserError
 from sqeval.registry import get_task, parse_tasks
 from sqeval.runs import TaskRun, load_run

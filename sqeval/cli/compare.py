@@ -51,7 +51,7 @@ def command(
     from rich.console import Console
     from rich.text import Text
 
-    from sqeval.compare import compare_runs
+    from sqeval.comparing import compare_runs
     from sqeval.comparison import Rules, exit_code
     from sqeval.data.collection import paused
     from sqeval.matchup import match

@@ -20,8 +20,8 @@ def command(
 
     from rich.console import Console
 
+    from sqeval.boards import boards
     from sqeval.demo import run_demo
-    from sqeval.leaderboard import boards
     from sqeval.progress import progress_for_stderr
     from sqeval.provenance import command_line
     from sqeval.report.leaderboard import page

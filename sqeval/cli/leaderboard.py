@@ -43,8 +43,8 @@ def command(
     from rich.console import Console
     from rich.text import Text
 
+    from sqeval.boards import boards
     from sqeval.errors import UserError
-    from sqeval.leaderboard import boards
     from sqeval.places import weigh
     from sqeval.published import published as published_scores
     from sqeval.report.files import write_text

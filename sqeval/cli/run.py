@@ -160,7 +160,6 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
     """
     from rich.console import Console
 
-    from sqeval.errors import IncompleteError
     from sqeval.latest import beside
     from sqeval.report.summary import details_table, summary_table
     from sqeval.report.text import plain
@@ -179,11 +178,4 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
         for line in beside(outcome.folder):
             console.print(line, style="dim", markup=False, highlight=False)
     print(outcome.folder)
-    open_ends = list(outcome.waits.values())
-    if outcome.errored > max_errors:
-        open_ends.append(
-            f"{outcome.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
-            "put the cause right and repeat the command: it asks them again"
-        )
-    if open_ends:
-        raise IncompleteError("\n".join(open_ends))
+    outcome.require_success(max_errors)
