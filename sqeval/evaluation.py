@@ -50,6 +50,18 @@ class Outcome:
         """Number of errored samples."""
         return sum(int(metrics["counts"]["errored"]) for metrics in self.metrics.values())
 
+    def to_json(self) -> dict[str, Any]:
+        """For programs: the run folder, metrics.json of each task, and what went wrong."""
+        return {
+            "folder": str(self.folder),
+            "name": self.run["name"],
+            "untouched": self.untouched,
+            "tasks": dict(self.metrics),
+            "errored": self.errored,
+            "errors": {task: [{"id": key, "error": why} for key, why in some] for task, some in self.errors.items()},
+            "waits": dict(self.waits),
+        }
+
     def require_success(self, max_errors: int) -> None:
         """Raise IncompleteError for more errored samples than `max_errors`, and for responses that are not judged."""
         open_ends = list(self.waits.values())

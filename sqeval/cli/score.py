@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli import completion
 from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Protocol, Split
+from sqeval.cli.output import AsJson, json_alone
 
 
 def command(
@@ -16,12 +18,17 @@ def command(
         Path,
         typer.Option(help="Predictions in the benchmark's result format, or a run folder.", show_default=False),
     ],
-    task: Annotated[str | None, typer.Option(help="The benchmark.", show_default="all of a run folder")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="The benchmark.", show_default="all of a run folder", autocompletion=completion.task),
+    ] = None,
     protocol: Protocol = None,
     data: Annotated[
         str | None,
         typer.Option(
-            help="Folder of official files, `mini` or `hub`.", show_default="what the run was given, or $SQEVAL_DATA"
+            help="Folder of official files, `mini` or `hub`.",
+            show_default="what the run was given, or $SQEVAL_DATA",
+            autocompletion=completion.data,
         ),
     ] = None,
     images: Images = None,
@@ -44,17 +51,18 @@ def command(
     judge_rounds: JudgeRounds = None,
     max_errors: MaxErrors = None,
     fresh: Fresh = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score predictions, or score a run again; writes a run folder like that of `sqeval run`.
 
     Official result files hold final answers, which are compared as they are, as the benchmark's own evaluator does.
     Responses, as in LLaVA's answer files and in a samples.jsonl, are first processed as the published numbers were.
 
-    Example: sqeval score --task pope --data mini --predictions answers.jsonl --out results
+    Example: sqeval score --task pope --data DIR --predictions answers.jsonl
 
-    A run's responses scored as another evaluation would: sqeval score --predictions results/RUN --protocol lmms
+    A run's responses scored as another evaluation would: sqeval score --predictions results/try --protocol lmms
 
-    Responses that wait for a judge: sqeval score --predictions results/RUN --judge gpt-4-0613
+    Responses that wait for a judge: sqeval score --predictions RUN --judge gpt-4-0613
     """
     from sqeval.cli.run import show
     from sqeval.data.collection import paused
@@ -67,8 +75,9 @@ def command(
     given |= {"split": split, "protocol": protocol, "judge": judge, "judge_rounds": judge_rounds}
     given |= {"allow_missing": allow_missing, "allow_extra": allow_extra, "allow_duplicates": allow_duplicates}
     resolved = scoring_config(predictions, given)
-    with paused():  # what is read is kept to the end
+    with json_alone(as_json) as emit, paused():  # what is read is kept to the end
         outcome = evaluate(
             resolved, fresh=fresh, command=command_line(sys.argv), kind="score", progress=progress_for_stderr()
         )
-    show(outcome, resolved.max_errors, details=True)
+        emit(outcome.to_json())
+        show(outcome, resolved.max_errors, details=True)
