@@ -38,12 +38,12 @@ def scoring_config(predictions: Path, given: Mapping[str, Any]) -> RunConfig:
 def _source(predictions: Path, task: str | None, protocol: str | None) -> tuple[Path, dict[str, Any]]:
     """What to replay and, if it is a run of ours, the settings that decided which questions were asked."""
     if not predictions.exists():
-        raise UserError(f"--predictions {predictions}: no such file or folder")
+        raise UserError(f"--predictions {predictions}: no such file or folder; give predictions, or a run folder")
     folder = predictions.parent.parent if predictions.name == SAMPLES else predictions
     run = read_json(folder / RUN)
     if run is None:
         if task is None:
-            raise UserError("--task: name the benchmark that the predictions belong to")
+            raise UserError("--task: name the benchmark that the predictions belong to (`sqeval tasks list` shows all)")
         return predictions, {}
     try:
         remembered = {key: run["config"][key] for key in ("tasks", "data", "limit", "seed")}
@@ -51,7 +51,9 @@ def _source(predictions: Path, task: str | None, protocol: str | None) -> tuple[
         asked = protocol_of(run["config"])
         images, splits = run["config"].get("images"), run["config"].get("split", {})
     except (KeyError, TypeError) as error:
-        raise DataError(f"is not a run of this version ({error})", file=folder / RUN, field="config") from None
+        raise DataError(
+            f"is not a run of this version ({error}); repeat the run", file=folder / RUN, field="config"
+        ) from None
     other = protocol is not None and protocol != asked
     remembered["name"] = f"{folder.resolve().name}-rescored" + (f"-{protocol}" if other else "")
     remembered["protocol"] = asked

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
 
+REPAIR = "restore the file, or repeat the run"
 BASELINES = "baselines"
 """Folder within a results folder that holds stored baselines."""
 
@@ -204,7 +205,9 @@ def load_run(path: Path) -> Run:
     """
     info = read_json(path / RUN)
     if info is None:
-        raise UserError(f"{path} is not a run folder: it has no {RUN}")
+        raise UserError(
+            f"{path} is not a run folder: it has no {RUN}; `sqeval run` makes one, under results/ unless told otherwise"
+        )
     _require(path / RUN, info, {"name": str, "status": str, "identity": dict, "tasks": dict, "config": dict})
     if info["status"] != "complete":
         raise IncompleteError(f"{path} has not finished; the command that began it continues where it stopped")
@@ -227,20 +230,22 @@ def find_runs(results: Path) -> Found:
 
 def _task(path: Path, name: str) -> TaskRun:
     if path.name != name or name.startswith("."):
-        raise UserError(f"{path.parent / RUN}: tasks: {name!r} is not the name of a task")
+        raise UserError(f"{path.parent / RUN}: tasks: {name!r} is not the name of a task; {REPAIR}")
     result = read_json(path / METRICS)
     if result is None:
         raise IncompleteError(f"{path / METRICS} is missing, though the run is marked complete; repeat the run")
     _require(path / METRICS, result, {"version": str, "primary": str, "metrics": dict, "counts": dict, "hashes": dict})
     if not isinstance(result["counts"].get("n"), int):
-        raise UserError(f"{path / METRICS}: counts.n: expected a number of samples")
+        raise UserError(f"{path / METRICS}: counts.n: expected a number of samples; {REPAIR}")
     primary = result["metrics"].get(result["primary"])
     if not isinstance(primary, dict) or not {"value", "ci95", "n", "clusters"} <= set(primary):
-        raise UserError(f"{path / METRICS}: metrics.{result['primary']}: expected value, ci95, n and clusters")
+        raise UserError(
+            f"{path / METRICS}: metrics.{result['primary']}: expected value, ci95, n and clusters; {REPAIR}"
+        )
     return TaskRun(name, path, result)
 
 
 def _require(file: Path, value: Mapping[str, Any], fields: Mapping[str, type]) -> None:
     for name, kind in fields.items():
         if not isinstance(value.get(name), kind):
-            raise UserError(f"{file}: {name}: expected {'text' if kind is str else 'an object'}")
+            raise UserError(f"{file}: {name}: expected {'text' if kind is str else 'an object'}; {REPAIR}")

@@ -60,7 +60,7 @@ def command(
         kinds = "`mini`, `hub`, a folder of official files, or a question file of LLaVA's"
         raise UserError(f"data prepare {source}: no such file or folder; give {kinds}")
     if tasks is None:
-        raise UserError("--tasks: name the benchmarks to write, separated by commas")
+        raise UserError("--tasks: name the benchmarks to write, separated by commas (`sqeval tasks list` shows all)")
     named = parse_tasks(tasks)
     config = resolve({"tasks": tasks, "data": source, "images": images, "split": split})
     if Path(source).is_file():
