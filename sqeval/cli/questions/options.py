@@ -121,7 +121,7 @@ def setup(
     human = reference_questions() if reference is None else _lines(reference)
     if len(human) < 50:
         raise UserError(
-            f"--reference-questions {reference}: {len(human)} questions, and fluency needs 50; add some, or leave it out"
+            f"--reference-questions {reference}: {len(human)} questions; fluency needs 50; add some, or leave it out"
         )
     known = None if training is None else frozenset(" ".join(tokens(line)) for line in _lines(training))
     scorer: Scorer = ByCaptions()
