@@ -26,8 +26,9 @@ def test_the_browser_asks_for_nothing_else(tmp_path: Path) -> None:
         errors: list[str] = []
         page.on("console", lambda message: errors.append(message.text))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{server.url}#samples")
-        page.wait_for_function("Array.from(document.images).some(image => image.naturalWidth > 0)")
+        page.goto(f"{server.url}#view=samples")
+        image = page.locator(".detail figure img")
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
         served = {request.url for request in requests}
         shown = {url for url in served if url.endswith(".webp")}
         assert shown
