@@ -27,12 +27,12 @@ class JsonCommand(TyperCommand):
     """A command with `JsonTo`: ``--json`` before another option, or at the end, stands for ``--json -``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        follows = [*args[1:], None]
-        alone = [
-            arg == "--json" and (after is None or (after.startswith("-") and after != STDOUT))
-            for arg, after in zip(args, follows, strict=True)
+        args = [
+            f"{arg}={STDOUT}"
+            if arg == "--json" and (after == "" or (after.startswith("-") and after != STDOUT))
+            else arg
+            for arg, after in zip(args, [*args[1:], ""], strict=False)
         ]
-        args = [f"{arg}={STDOUT}" if lonely else arg for arg, lonely in zip(args, alone, strict=True)]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
