@@ -1,4 +1,4 @@
-"""docs/run-folder.md names the fields that the files have, all and no others; the code of docs/python.md runs."""
+"""docs/run-folder.md names the fields that the files have, all of them and no others."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from sqeval.records import Record
 from sqeval.runner import counts
 from sqeval.throughput import difference
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGE = (DOCS / "run-folder.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "run-folder.md").read_text("utf-8")
 
 
 def documented(heading: str) -> set[str]:
@@ -66,15 +65,3 @@ def test_throughput(folder: Path) -> None:
 def test_exit_codes() -> None:
     known = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     assert known <= set(map(int, re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)))
-
-
-def test_the_blocks_of_the_python_page_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 10
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    for number, block in enumerate(blocks):
-        exec(compile(block, f"python.md, block {number + 1}", "exec"), names)
-    assert names["color"] == "red"
-    assert names["best"] == "try"
-    assert len(names["mine"].samples) >= 20  # type: ignore[attr-defined]
