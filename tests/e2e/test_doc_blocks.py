@@ -18,7 +18,7 @@ RUN_ELSEWHERE = {
 }
 """Pages whose Python blocks, and README's commands, another test runs."""
 FOREIGN = {
-    "--help",
+    *("--help", "--install-completion"),  # of every program of Typer's
     *("--power", "--reuse", "--use_cache"),  # of other harnesses
     *("--against", "--clock", "--compile", "--photos", "--rounds", "--size"),  # of benchmarks/
     *("--config_file", "--main_process_ip", "--main_process_port", "--machine_rank", "--nproc_per_node"),
