@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqeval.cells import Cell
@@ -14,6 +14,10 @@ from sqeval.runs import Run
 from sqeval.stats.differences import Difference
 from sqeval.stats.gate import Verdict
 from sqeval.stats.groups import Average
+
+WORST_FIRST = (
+    Verdict.REGRESSION, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE, Verdict.IMPROVEMENT, Verdict.PASS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,11 @@ class RunComparison:
     def comparable(self) -> bool:
         """Whether any task could be compared."""
         return any(task.verdict is not Verdict.INCOMPARABLE for task in self.tasks)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The first of `WORST_FIRST` among `verdicts`; without any, incomparable."""
+    return min(verdicts, key=WORST_FIRST.index, default=Verdict.INCOMPARABLE)
 
 
 def exit_code(comparisons: Sequence[RunComparison], *, explicit: bool, strict: bool = False) -> int:

@@ -23,7 +23,7 @@ class Value:
 def read_yaml(path: Path) -> dict[str, Value]:
     """The mapping at the top of a YAML file; plain data, no tags. Raises DataError."""
     if not path.is_file():
-        raise DataError("no such file", file=path)
+        raise DataError("no such file; --config takes YAML, with the flags of `sqeval run` as keys", file=path)
     text = read_text(path)
     try:
         loader = yaml.SafeLoader(text)

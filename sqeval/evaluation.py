@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqeval import asking, runfile, runner
 from sqeval.data.places import open_root
-from sqeval.errors import UserError
+from sqeval.errors import IncompleteError, UserError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench, bench
 from sqeval.models.loading import load_model, model_kind
@@ -49,6 +49,29 @@ class Outcome:
     def errored(self) -> int:
         """Number of errored samples."""
         return sum(int(metrics["counts"]["errored"]) for metrics in self.metrics.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs: the run folder, metrics.json of each task, and what went wrong."""
+        return {
+            "folder": str(self.folder),
+            "name": self.run["name"],
+            "untouched": self.untouched,
+            "tasks": dict(self.metrics),
+            "errored": self.errored,
+            "errors": {task: [{"id": key, "error": why} for key, why in some] for task, some in self.errors.items()},
+            "waits": dict(self.waits),
+        }
+
+    def require_success(self, max_errors: int) -> None:
+        """Raise IncompleteError for more errored samples than `max_errors`, and for responses that are not judged."""
+        open_ends = list(self.waits.values())
+        if self.errored > max_errors:
+            open_ends.append(
+                f"{self.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
+                "put the cause right and repeat the command: it asks them again"
+            )
+        if open_ends:
+            raise IncompleteError("\n".join(open_ends))
 
 
 def evaluate(

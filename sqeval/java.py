@@ -71,7 +71,9 @@ def run_java(java: Java, arguments: Sequence[str], text: str, *, timeout: float)
         _end(process)
     if process.returncode != 0:
         words = " ".join(messages.decode(errors="replace").split())[-300:]
-        raise UserError(f"{java.path} failed with exit code {process.returncode}: {words or 'it said nothing'}")
+        raise UserError(
+            f"{java.path} failed with exit code {process.returncode}: {words or 'it said nothing'}; see `sqeval doctor`"
+        )
     return output.decode(errors="replace")
 
 

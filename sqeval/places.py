@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sqeval.compare import metrics_of
+from sqeval.boards import Board, Entry, Place, score
+from sqeval.comparing import metrics_of
 from sqeval.data.collection import paused
 from sqeval.errors import SqevalError, UserError
-from sqeval.leaderboard import Board, Entry, Place, score
 from sqeval.runs import TaskRun
 from sqeval.stats.clusters import evaluator
 from sqeval.stats.differences import difference

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqeval.compare import metrics_of
+from sqeval.comparing import metrics_of
 from sqeval.errors import UserError
 from sqeval.registry import get_task, parse_tasks
 from sqeval.runs import TaskRun, load_run
@@ -59,7 +59,7 @@ class Size:
 def plans(runs: Sequence[Path], tasks: str | None, given: Assumed) -> list[Plan]:
     """One plan a task: from two runs, from one, or from `tasks` alone. Raises UserError with neither."""
     if len(runs) > 2:
-        raise UserError("give one run, or two")
+        raise UserError("give one run, or two, to plan from")
     loaded = [load_run(path) for path in runs]
     names = [task.name for task in parse_tasks(tasks)] if tasks else list(loaded[0].tasks) if loaded else []
     if not names:
@@ -95,7 +95,7 @@ def from_run(run: TaskRun, given: Assumed) -> Plan:
     """A plan from the variance and clustering of one run, and an assumed correlation with the other."""
     found = estimate(metrics_of(run)[run.result["primary"]])
     if found.stderr is None or found.clusters < 2:
-        raise UserError(f"{run.path}: fewer than two images; there is nothing to plan with")
+        raise UserError(f"{run.path}: fewer than two images; give a run about more")
     effect = found.design_effect or 1.0
     variance = 2 * (1 - given.correlation) * found.stderr**2 * found.n / effect
     told = f"design effect {effect:.2f}, effective n {found.n / effect:,.0f}" if found.design_effect else "bootstrap"
@@ -109,7 +109,7 @@ def from_pair(base: TaskRun, candidate: TaskRun) -> Plan:
     name = str(base.result["primary"])
     found = difference(metrics_of(base)[name], metrics_of(candidate)[name])
     if not found.stderr:
-        raise UserError(f"{base.path} and {candidate.path} do not differ; there is nothing to plan with")
+        raise UserError(f"{base.path} and {candidate.path} do not differ; give runs of two models, or one run alone")
     effect = found.design_effect or 1.0
     told = f", design effect {effect:.2f}, effective n {found.n / effect:,.0f}" if found.design_effect else ""
     source = f"standard error of the difference of these two runs {100 * found.stderr:.2f}{told}"

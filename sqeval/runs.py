@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqeval.errors import IncompleteError, SqevalError, UserError
 from sqeval.protocol import ASKED, protocol_of
@@ -14,6 +14,11 @@ from sqeval.records import Record
 from sqeval.rundir import METRICS, RUN, SAMPLES, read_json, read_records
 from sqeval.stored import STORED, read_stored
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import RenderableType
+
+REPAIR = "restore the file, or repeat the run"
 BASELINES = "baselines"
 """Folder within a results folder that holds stored baselines."""
 
@@ -58,10 +63,24 @@ class TaskRun:
             raise IncompleteError(f"{stored} holds {len(records)} of {expected} samples; restore the run, or repeat it")
         return records
 
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """The task's rows of `Run.metrics`."""
+        from sqeval import frames
+
+        return frames.metrics({self.name: self.result})
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The task's rows of `Run.samples`. Raises as `records` does."""
+        from sqeval import frames
+
+        return frames.samples({self.name: self.records})
+
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run: a run folder, or a baseline stored from one."""
+    """A complete run: a run folder, or a baseline stored from one. Prints, and shows in a notebook, as its table."""
 
     path: Path
     info: Mapping[str, Any]
@@ -115,6 +134,47 @@ class Run:
         """When the run began, ISO 8601; sorts by time. Empty if run.json does not say."""
         return str(self.info.get("timing", {}).get("started", ""))
 
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """A row a metric: task, metric, value, stderr, low and high of its 95 % interval, n, clusters.
+
+        Each task's primary metric comes first. Values are in 0..1 (CIDEr: 0..10).
+        """
+        from sqeval import frames
+
+        return frames.metrics({name: task.result for name, task in self.tasks.items()})
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """A row a sample of every task; `tasks["gqa"].samples` is one task's.
+
+        Columns are those of samples.jsonl, each score as ``score:NAME`` and each tag as ``tag:NAME``. A stored baseline
+        has no responses. Raises DataError for a broken file and IncompleteError for one that falls short.
+        """
+        from sqeval import frames
+
+        return frames.samples({name: task.records for name, task in self.tasks.items()})
+
+    def __rich__(self) -> RenderableType:
+        from sqeval.report.summary import summary_table
+
+        return summary_table({name: task.result for name, task in self.tasks.items()})
+
+    def __repr__(self) -> str:
+        from sqeval.report.summary import in_a_line
+
+        return f"<Run {in_a_line(self.name, {name: task.result for name, task in self.tasks.items()})}>"
+
+    def __str__(self) -> str:
+        from sqeval.report.notebook import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from sqeval.report.notebook import as_html
+
+        return as_html(self)
+
 
 @dataclass
 class Found:
@@ -145,7 +205,9 @@ def load_run(path: Path) -> Run:
     """
     info = read_json(path / RUN)
     if info is None:
-        raise UserError(f"{path} is not a run folder: it has no {RUN}")
+        raise UserError(
+            f"{path} is not a run folder: it has no {RUN}; `sqeval run` makes one, under results/ unless told otherwise"
+        )
     _require(path / RUN, info, {"name": str, "status": str, "identity": dict, "tasks": dict, "config": dict})
     if info["status"] != "complete":
         raise IncompleteError(f"{path} has not finished; the command that began it continues where it stopped")
@@ -168,20 +230,22 @@ def find_runs(results: Path) -> Found:
 
 def _task(path: Path, name: str) -> TaskRun:
     if path.name != name or name.startswith("."):
-        raise UserError(f"{path.parent / RUN}: tasks: {name!r} is not the name of a task")
+        raise UserError(f"{path.parent / RUN}: tasks: {name!r} is not the name of a task; {REPAIR}")
     result = read_json(path / METRICS)
     if result is None:
         raise IncompleteError(f"{path / METRICS} is missing, though the run is marked complete; repeat the run")
     _require(path / METRICS, result, {"version": str, "primary": str, "metrics": dict, "counts": dict, "hashes": dict})
     if not isinstance(result["counts"].get("n"), int):
-        raise UserError(f"{path / METRICS}: counts.n: expected a number of samples")
+        raise UserError(f"{path / METRICS}: counts.n: expected a number of samples; {REPAIR}")
     primary = result["metrics"].get(result["primary"])
     if not isinstance(primary, dict) or not {"value", "ci95", "n", "clusters"} <= set(primary):
-        raise UserError(f"{path / METRICS}: metrics.{result['primary']}: expected value, ci95, n and clusters")
+        raise UserError(
+            f"{path / METRICS}: metrics.{result['primary']}: expected value, ci95, n and clusters; {REPAIR}"
+        )
     return TaskRun(name, path, result)
 
 
 def _require(file: Path, value: Mapping[str, Any], fields: Mapping[str, type]) -> None:
     for name, kind in fields.items():
         if not isinstance(value.get(name), kind):
-            raise UserError(f"{file}: {name}: expected {'text' if kind is str else 'an object'}")
+            raise UserError(f"{file}: {name}: expected {'text' if kind is str else 'an object'}; {REPAIR}")

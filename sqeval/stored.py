@@ -43,7 +43,10 @@ def read_stored(path: Path) -> list[Record]:
     try:
         text = gzip.decompress(path.read_bytes()).decode("utf-8", ENCODING_ERRORS)
     except FileNotFoundError:
-        raise DataError("no samples are stored here", file=path.parent) from None
+        raise DataError(
+            "no samples are stored here; restore the folder, or store the run again with `sqeval baseline`",
+            file=path.parent,
+        ) from None
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"is not gzipped UTF-8 ({error}); restore the file", file=path) from None
     rows = csv.reader(io.StringIO(text, newline=""))

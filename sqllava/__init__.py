@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqllava.asking import AskedQuestion, ask
-    from sqllava.checkpoints import checkpoint_hash, load
+    from sqllava.checkpoints import checkpoint_hash
     from sqllava.config import SqLlavaConfig
     from sqllava.conversation import TEMPLATES, Template, Turn
     from sqllava.engine import Completion, Engine, Group, Request, Scored, ScoreRequest
     from sqllava.errors import CheckpointError, SqLlavaError
     from sqllava.images import SqLlavaImageProcessor
+    from sqllava.loaded import SqLlava, load
     from sqllava.modeling import SqLlavaForConditionalGeneration
     from sqllava.processing import SqLlavaProcessor
     from sqllava.prototypes import PrototypeProjector
@@ -32,6 +33,7 @@ __all__ = [
     "Request",
     "ScoreRequest",
     "Scored",
+    "SqLlava",
     "SqLlavaConfig",
     "SqLlavaError",
     "SqLlavaForConditionalGeneration",
@@ -47,10 +49,11 @@ __all__ = [
 _MODULES = {
     "asking": ("AskedQuestion", "ask"),
     "auto": ("SqLlavaConfig", "SqLlavaForConditionalGeneration", "SqLlavaImageProcessor", "SqLlavaProcessor"),
-    "checkpoints": ("checkpoint_hash", "load"),
+    "checkpoints": ("checkpoint_hash",),
     "conversation": ("TEMPLATES", "Template", "Turn"),
     "engine": ("Completion", "Engine", "Group", "Request", "ScoreRequest", "Scored"),
     "errors": ("CheckpointError", "SqLlavaError"),
+    "loaded": ("SqLlava", "load"),
     "prototypes": ("PrototypeProjector",),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}

@@ -19,8 +19,8 @@ from sqeval import __version__
 from sqeval.errors import SqevalError
 
 COMMANDS = (
-    "run", "score", "compare", "leaderboard", "report", "baseline", "power", "ask", "questions", "tasks", "data",
-    "doctor", "demo",
+    "run", "score", "compare", "leaderboard", "report", "view", "baseline", "power", "ask", "questions", "tasks",
+    "data", "doctor", "demo",
 )  # fmt: skip
 """In the order of the help page."""
 
@@ -73,7 +73,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sqeval.cli import completion
+
 if TYPE_CHECKING:
     from sqeval.questions.asking import How
 
@@ -14,7 +16,14 @@ PREFACES = ("describe", "none")
 
 
 def command(
-    ckpt: Annotated[str, typer.Option(help="Checkpoint: folder, packaged name, or hub id.", show_default=False)],
+    ckpt: Annotated[
+        str,
+        typer.Option(
+            help="Checkpoint: folder, packaged name, or hub id.",
+            show_default=False,
+            autocompletion=completion.checkpoints,
+        ),
+    ],
     images: Annotated[
         Path,
         typer.Option(help="Folder of images, or a manifest (CSV, JSON Lines or a path a line).", show_default=False),
@@ -47,7 +56,9 @@ def command(
 ) -> None:
     """Ask about every image, by the release's protocol; the same command again continues where it stopped.
 
-    Example: sqeval ask --ckpt mini --images photos/ -n 5 --temperature 0.7,1.0,1.2 -o mini.questions.jsonl
+    Example: sqeval ask --ckpt mini --images photos/ -n 5 -o mini.questions.jsonl
+
+    Three conditions: sqeval ask --ckpt mini --images photos/ -n 5 --temperature 0.7,1.0,1.2 -o warmth.questions.jsonl
     """
     from rich.console import Console
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli.output import STDOUT, JsonCommand, JsonTo, json_alone
+
 
 def command(
     paths: Annotated[list[Path], typer.Argument(help="A results folder, one run folder, or several.")],
@@ -29,7 +31,7 @@ def command(
     aa: Annotated[
         bool, typer.Option("--aa", help="Both runs are of one checkpoint: measure the noise floor, and keep it.")
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Write all numbers and flipped samples to this file.")] = None,
+    json: JsonTo = None,
     markdown: Annotated[
         Path | None,
         typer.Option(help="Write the tables to this file.", show_default="append to $GITHUB_STEP_SUMMARY, if set"),
@@ -51,14 +53,13 @@ def command(
     from rich.console import Console
     from rich.text import Text
 
-    from sqeval.compare import compare_runs
+    from sqeval.comparing import compare_runs
     from sqeval.comparison import Rules, exit_code
     from sqeval.data.collection import paused
     from sqeval.matchup import match
     from sqeval.noise import keep, require_same_weights
-    from sqeval.report.comparison import legend, screen, tally
     from sqeval.report.comparison_files import write
-    from sqeval.report.text import plain
+    from sqeval.shown import Comparison
 
     rules = Rules(alpha, margin, min_effect, max_errors, max_rise, allow_partial)
     found = match(paths, baseline)
@@ -67,19 +68,21 @@ def command(
     with paused(lasting=True):
         comparisons = [compare_runs(found.baseline, candidate, rules) for candidate in found.candidates]
     code = exit_code(comparisons, explicit=found.explicit, strict=strict)
-    write(comparisons, rules, found.notes, code, strict, json=json, markdown=markdown, junit=junit)
+    file = None if json is None or json == STDOUT else Path(json)
+    write(comparisons, rules, found.notes, code, strict, json=file, markdown=markdown, junit=junit)
     if html:
         from sqeval.report.html.page import write_report
 
         write_report(found.candidates, html, baseline=found.baseline, rules=rules)
-    console = Console()
-    for comparison in comparisons:
-        console.print(screen(comparison, rules))
-        console.print()
-    for note in found.notes:
-        console.print(Text(f"left out: {plain(note)}", style="dim"))
-    console.print(Text(legend(rules), style="dim"))
-    console.print(Text(f"In all: {tally(comparisons)}.", style="bold"))
-    for comparison in comparisons if aa else ():
-        console.print(Text(keep(comparison), style="bold"))
+    shown = Comparison(tuple(comparisons), rules, code, found.notes)
+    with json_alone(json == STDOUT) as emit:
+        emit(shown.to_json())
+        console = Console()
+        console.print(shown)
+        for comparison in comparisons if aa else ():
+            console.print(Text(keep(comparison), style="bold"))
     raise typer.Exit(code)
+
+
+app = typer.Typer(add_completion=False)
+app.command("compare", cls=JsonCommand)(command)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sqeval.cli import completion
 from sqeval.cli.options import Images, Split
+from sqeval.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from sqeval.data.check import TaskCheck
@@ -16,17 +18,23 @@ if TYPE_CHECKING:
 
 
 def command(
-    data: Annotated[str, typer.Argument(help="Folder of official files, `mini` or `hub`.")],
+    data: Annotated[
+        str, typer.Argument(help="Folder of official files, `mini` or `hub`.", autocompletion=completion.data)
+    ],
     tasks: Annotated[
         str | None,
-        typer.Option(help="Benchmarks that must be ready, separated by commas, or `all`.", show_default=False),
+        typer.Option(
+            help="Benchmarks that must be ready, separated by commas, or `all`.",
+            show_default=False,
+            autocompletion=completion.tasks,
+        ),
     ] = None,
     images: Images = None,
     split: Split = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Read every pixel, not the headers alone; finds truncated images.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Files, records and images of each benchmark: what is there, what is missing, how much of the official set it is.
 
@@ -34,8 +42,6 @@ def command(
 
     Example: sqeval data check mini --tasks gqa,pope
     """
-    import json
-
     from rich.console import Console
 
     from sqeval.config import resolve
@@ -50,7 +56,7 @@ def command(
     ready = [check.ready for check in checks]
     good = all(ready) if tasks is not None else any(ready) and all(check.state != "broken" for check in checks)
     if as_json:
-        print(json.dumps({"data": data, "good": good, "tasks": [check.to_json(SHOWN) for check in checks]}, indent=1))
+        print_json({"data": data, "good": good, "tasks": [check.to_json(SHOWN) for check in checks]})
     else:
         console = Console()
         console.print(table(checks))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli import completion
 from sqeval.cli.options import Images, Split
 
 
@@ -15,7 +16,10 @@ def command(
         str, typer.Argument(help="`mini`, `hub`, a folder of official files, or a question file of LLaVA's.")
     ] = "mini",
     out: Annotated[Path | None, typer.Option(help="Folder to write.", show_default=False)] = None,
-    tasks: Annotated[str | None, typer.Option(help="Benchmarks, separated by commas.", show_default=False)] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(help="Benchmarks, separated by commas.", show_default=False, autocompletion=completion.tasks),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(help="At least this many questions a task, about whole images, as `sqeval run` draws.", min=1),
@@ -30,11 +34,13 @@ def command(
 
     Without --out: generate the mini suite, or fetch mirrors from the hub, and print where they are.
 
-    A part, to be committed or shared: sqeval data prepare DIR --out part --tasks gqa,pope --limit 500
+    Example: sqeval data prepare mini
 
-    For LLaVA's scripts: sqeval data prepare DIR --out questions --tasks gqa --llava
+    A part, to be committed or shared: sqeval data prepare mini --out part --tasks gqa,pope --limit 50
 
-    And back: sqeval data prepare llava_vqav2_mscoco_test-dev2015.jsonl --out DIR --tasks vqav2 --split test-dev
+    For LLaVA's scripts: sqeval data prepare mini --out questions --tasks gqa --llava
+
+    And back: sqeval data prepare FILE.jsonl --out DIR --tasks vqav2 --split test-dev
     """
     from sqeval.config import resolve
     from sqeval.data.folders import require_ours
@@ -54,7 +60,7 @@ def command(
         kinds = "`mini`, `hub`, a folder of official files, or a question file of LLaVA's"
         raise UserError(f"data prepare {source}: no such file or folder; give {kinds}")
     if tasks is None:
-        raise UserError("--tasks: name the benchmarks to write, separated by commas")
+        raise UserError("--tasks: name the benchmarks to write, separated by commas (`sqeval tasks list` shows all)")
     named = parse_tasks(tasks)
     config = resolve({"tasks": tasks, "data": source, "images": images, "split": split})
     if Path(source).is_file():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from sqeval.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,22 +17,21 @@ COLORS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check Python, packages, devices, Java, tasks, folders and disk, each with the remedy if something is wrong.
 
     Exit code 0, or 5 if `sqeval run` cannot work.
-    """
-    import json
-    from dataclasses import asdict
 
+    Example: sqeval doctor
+    """
     from sqeval.doctor import State, examine
     from sqeval.errors import EXIT_INCOMPLETE
 
     checks = examine()
     blocked = any(check.state is State.PROBLEM for check in checks)
     if as_json:
-        print(json.dumps({"ok": not blocked, "checks": [asdict(check) for check in checks]}, indent=1))
+        print_json({"ok": not blocked, "checks": checks})
     else:
         _print(checks)
     if blocked:

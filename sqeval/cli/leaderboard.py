@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli import completion
+from sqeval.cli.output import AsJson, print_json
+
 
 class Format(StrEnum):
     """How to print."""
@@ -28,11 +31,15 @@ def command(
         bool, typer.Option("--published", help="Add published scores, with their sources, in a table of their own.")
     ] = False,
     intervals: Annotated[bool, typer.Option("--intervals", help="Show both ends of each 95 % interval.")] = False,
-    sort: Annotated[str | None, typer.Option(help="Order by this task's score and show ranks.", metavar="TASK")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Order by this task's score and show ranks.", metavar="TASK", autocompletion=completion.task),
+    ] = None,
     ties: Annotated[
         bool, typer.Option(help="Read all samples to find ties within noise and intervals of ranks.")
     ] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.", show_default=False)] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print models by tasks: the primary metric in percent, with the half width of its 95 % interval.
 
@@ -40,16 +47,18 @@ def command(
 
     Example: sqeval leaderboard results/ --sort gqa --format latex -o table.tex
     """
+    import sys
+
     from rich.console import Console
     from rich.text import Text
 
+    from sqeval.boards import boards
     from sqeval.errors import UserError
-    from sqeval.leaderboard import boards
     from sqeval.places import weigh
     from sqeval.published import published as published_scores
+    from sqeval.report import rows
     from sqeval.report.files import write_text
     from sqeval.report.leaderboard import page
-    from sqeval.report.rows import as_csv, as_json
     from sqeval.report.sheet import html, latex, markdown, screen
     from sqeval.report.text import plain
     from sqeval.rundir import to_json
@@ -69,20 +78,20 @@ def command(
     for note in notes:
         aside.print(Text(plain(note), style="dim"))
     shown = page(tables, quoted, intervals=intervals)
-    if out is None and format is Format.TABLE:
+    if as_json:
+        print_json(rows.as_json(tables, quoted, found.problems))
+    elif out is None and format is Format.TABLE:
         Console().print(screen.render(shown))
-        return
     forms: dict[Format, Callable[[], str]] = {
         Format.TABLE: lambda: screen.text(shown),
         Format.MD: lambda: markdown.render(shown),
         Format.LATEX: lambda: latex.render(shown),
         Format.HTML: lambda: html.render(shown),
-        Format.CSV: lambda: as_csv(tables, quoted),
-        Format.JSON: lambda: to_json(as_json(tables, quoted, found.problems)),
+        Format.CSV: lambda: rows.as_csv(tables, quoted),
+        Format.JSON: lambda: to_json(rows.as_json(tables, quoted, found.problems)),
     }
-    text = forms[format]()
-    if out is None:
-        print(text, end="")
-    else:
-        write_text(out, text)
-        print(out)
+    if out is not None:
+        write_text(out, forms[format]())
+        print(out, file=sys.stderr if as_json else sys.stdout)
+    elif not as_json and format is not Format.TABLE:
+        print(forms[format](), end="")

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli import completion
+from sqeval.cli.output import AsJson, print_json
+
 
 def command(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="A finished run, or two that are as different as what will be compared.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Benchmarks, separated by commas.", show_default="the run's")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Benchmarks, separated by commas.", show_default="the run's", autocompletion=completion.tasks
+        ),
+    ] = None,
     effect: Annotated[float, typer.Option(min=1e-3, help="Loss to be found, in points.")] = 1.0,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Show what so many samples find, too.")] = None,
     images: Annotated[int | None, typer.Option(min=2, help="Show what so many images find, too.")] = None,
@@ -25,6 +33,7 @@ def command(
     correlation: Annotated[
         float, typer.Option(min=-1, max=0.999, help="Assumed with one run: of its scores with the other's.")
     ] = 0.85,
+    as_json: AsJson = False,
 ) -> None:
     """Say how large a subset, in whole images, has to be for the drop you care about.
 
@@ -33,6 +42,8 @@ def command(
 
     Example: sqeval power --task gqa --effect 1.0
     """
+    from dataclasses import asdict
+
     from rich.console import Console
     from rich.text import Text
 
@@ -41,8 +52,15 @@ def command(
 
     console = Console()
     given = Assumed(flips / 100, design_effect, correlation)
-    for plan in plans(runs or [], task, given):
-        rows = sizes(plan, effect / 100, alpha=alpha, power=power, units=n, images=images)
+    planned = [
+        (plan, sizes(plan, effect / 100, alpha=alpha, power=power, units=n, images=images))
+        for plan in plans(runs or [], task, given)
+    ]
+    if as_json:
+        rules = {"effect": effect / 100, "alpha": alpha, "power": power}
+        print_json({**rules, "tasks": [{**asdict(plan), "sizes": rows} for plan, rows in planned]})
+        return
+    for plan, rows in planned:
         console.print(screen(plan, rows, effect, alpha, power))
         console.print()
     console.print(Text(legend(alpha, power), style="dim"))

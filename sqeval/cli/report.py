@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sqeval.report.html.page import Written
 
 
 def command(
@@ -26,8 +29,25 @@ def command(
     Of two runs or more, the first is the baseline, unless --baseline names another: flips come first, and differences
     have intervals and verdicts, as in `sqeval compare`. Runs may be stored baselines, which have no responses.
 
-    Example: sqeval report results/baselines/mini results/try -o report.html
+    Example: sqeval report results/try -o report.html
+
+    Two runs, compared: sqeval report results/before results/try -o compared.html
     """
+    written = write(paths, out, baseline=baseline, data=data, embed_mb=embed_mb, margin=margin, alpha=alpha)
+    print(f"{written.path} ({written.size / 1e6:,.1f} MB)")
+
+
+def write(
+    paths: list[Path],
+    out: Path,
+    *,
+    baseline: str | None,
+    data: str | None,
+    embed_mb: float,
+    margin: float,
+    alpha: float,
+) -> Written:
+    """Write the page, and say on stderr what it lacks."""
     import sys
 
     from sqeval.comparison import Rules
@@ -51,4 +71,4 @@ def command(
     left_out = found.notes if found else ()
     for note in (*(f"left out: {plain(note)}" for note in left_out), *written.notes):
         print(note, file=sys.stderr)
-    print(f"{written.path} ({written.size / 1e6:,.1f} MB)")
+    return written

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sqeval.cli import completion
 from sqeval.cli.options import Fresh, Images, Judge, JudgeRounds, MaxErrors, Protocol, Split
+from sqeval.cli.output import AsJson, json_alone
 
 if TYPE_CHECKING:
     from sqeval.evaluation import Outcome
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 def command(
     tasks: Annotated[
         str | None,
-        typer.Option(help="Benchmarks, separated by commas, or `all` that --data has. See `sqeval tasks list`."),
+        typer.Option(
+            help="Benchmarks, separated by commas, or `all` that --data has. See `sqeval tasks list`.",
+            autocompletion=completion.tasks,
+        ),
     ] = None,
     protocol: Protocol = None,
     ckpt: Annotated[
@@ -25,6 +30,7 @@ def command(
         typer.Option(
             help="Checkpoint: folder (ours, a LoRA adapter's, a release's), hub id, or packaged name such as `mini`.",
             show_default=False,
+            autocompletion=completion.checkpoints,
         ),
     ] = None,
     base: Annotated[
@@ -36,14 +42,23 @@ def command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="sqllava, majority, random or replay.", show_default="sqllava, if there is a checkpoint"),
+        typer.Option(
+            help="sqllava, majority, random or replay.",
+            show_default="sqllava, if there is a checkpoint",
+            autocompletion=completion.models,
+        ),
     ] = None,
     model_args: Annotated[
         str | None, typer.Option(help="Settings of the model, k=v,k=v.", metavar="K=V,...", show_default=False)
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Folder of official files, `mini` or `hub`.", envvar="SQEVAL_DATA", show_default=False),
+        typer.Option(
+            help="Folder of official files, `mini` or `hub`.",
+            envvar="SQEVAL_DATA",
+            show_default=False,
+            autocompletion=completion.data,
+        ),
     ] = None,
     images: Images = None,
     split: Split = None,
@@ -108,13 +123,14 @@ def command(
         Path | None, typer.Option(help="YAML file with any of these settings; flags win.", show_default=False)
     ] = None,
     fresh: Fresh = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a checkpoint on benchmarks; the same command again continues where it stopped.
 
-    Example: sqeval run --tasks gqa,pope --ckpt mini --data mini --limit 200
+    Example: sqeval run --tasks gqa,pope --ckpt mini --data mini --limit 200 --name try
 
-    A released checkpoint is converted once and kept in the cache: --ckpt ZachSun/sqllava-lora-7b --base BASE
-    --vision-tower TOWER
+    A release, converted once and kept in the cache: sqeval run --tasks gqa --data DIR --ckpt ZachSun/sqllava-lora-7b
+    --base BASE --vision-tower TOWER
     """
     from sqeval.config import resolve
     from sqeval.evaluation import evaluate
@@ -149,8 +165,10 @@ def command(
         "max_errors": max_errors,
     }
     resolved = resolve(flags, config)
-    outcome = evaluate(resolved, fresh=fresh, command=command_line(sys.argv), progress=progress_for_stderr())
-    show(outcome, resolved.max_errors)
+    with json_alone(as_json) as emit:
+        outcome = evaluate(resolved, fresh=fresh, command=command_line(sys.argv), progress=progress_for_stderr())
+        emit(outcome.to_json())
+        show(outcome, resolved.max_errors)
 
 
 def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
@@ -160,7 +178,6 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
     """
     from rich.console import Console
 
-    from sqeval.errors import IncompleteError
     from sqeval.latest import beside
     from sqeval.report.summary import details_table, summary_table
     from sqeval.report.text import plain
@@ -179,11 +196,4 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
         for line in beside(outcome.folder):
             console.print(line, style="dim", markup=False, highlight=False)
     print(outcome.folder)
-    open_ends = list(outcome.waits.values())
-    if outcome.errored > max_errors:
-        open_ends.append(
-            f"{outcome.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
-            "put the cause right and repeat the command: it asks them again"
-        )
-    if open_ends:
-        raise IncompleteError("\n".join(open_ends))
+    outcome.require_success(max_errors)

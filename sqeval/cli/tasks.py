@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from sqeval.cli import completion
+from sqeval.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,8 +24,11 @@ PROMPTS_SHOWN = 3
 @app.command("list")
 def list_tasks(
     family: Annotated[str | None, typer.Option(help="List the names of another collection instead: `lmms`.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """One line for each installed benchmark.
+
+    Example: sqeval tasks list
 
     lmms-eval's: sqeval tasks list --family lmms
     """
@@ -35,8 +41,15 @@ def list_tasks(
     from sqeval.report.text import plain
 
     if family is not None:
-        for name in get_family(family).names():
-            typer.echo(plain(f"{family}:{name}"))
+        names = [f"{family}:{name}" for name in get_family(family).names()]
+        if as_json:
+            print_json([{"task": name} for name in names])
+            return
+        for name in names:
+            typer.echo(plain(name))
+        return
+    if as_json:
+        print_json([_listed(name) for name in task_names()])
         return
     table = Table("task", "version", "primary metric", "what it measures", box=None, header_style="bold")
     for name in task_names():
@@ -49,11 +62,27 @@ def list_tasks(
     Console().print(table)
 
 
+def _listed(name: str) -> dict[str, str]:
+    """For programs: the facts of the table; of a broken plugin what is wrong with it."""
+    from sqeval.errors import UserError
+    from sqeval.registry import get_task
+
+    try:
+        task = get_task(name)
+    except UserError as error:
+        return {"task": name, "error": str(error)}
+    return {"task": name, "version": task.version, "primary": task.primary, "description": task.description}
+
+
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="Name of the benchmark, as `sqeval tasks list` has it.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Name of the benchmark, as `sqeval tasks list` has it.", autocompletion=completion.task),
+    ],
     data: Annotated[str, typer.Option(help="Folder of official files, or `mini`; the prompts come from it.")] = "mini",
     protocol: Annotated[str | None, typer.Option(help="Whose evaluation to show.", show_default="official")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Splits, sizes, files, generation settings and three prompts, word for word; what other protocols do differently.
 
@@ -71,6 +100,9 @@ def show(
     from sqeval.report.text import plain
 
     task = get_task(name, protocol or OFFICIAL)
+    if as_json:
+        print_json(_shown(task, open_root(data, [task]).for_task(name)))
+        return
     console = Console()
     console.print(Text.assemble((task.name, "bold"), f" (version {task.version})  {task.description}"))
     console.print(Text(task.citation, style="dim"))
@@ -93,6 +125,33 @@ def show(
         if prompt != task.prompt(samples[0]):
             title = Text(plain(f"{samples[0].id} · as {variant.protocol} asks it"))
             console.print(Panel(_lines(prompt), title=title, title_align="left"))
+
+
+def _shown(task: Task, root: DataRoot) -> dict[str, Any]:
+    """For programs: what `show` prints of the task itself."""
+    from dataclasses import asdict
+
+    samples = task.samples(root)
+    facts = ("version", "description", "citation", "protocol", "primary", "measure", "splits", "selectable", "differs")
+    return {
+        "task": task.name,
+        **{fact: getattr(task, fact) for fact in facts},
+        "settings": asdict(task.settings),
+        "files": [{"path": f.path, "source": f.source, "required": f.required} for f in task.files],
+        "data": root.name,
+        "data_version": task.data_version(root, samples),
+        "questions": len(samples),
+        "images": len({sample.image.key for sample in samples if sample.image}),
+        "prompts": [
+            {
+                "id": sample.id,
+                "image": sample.image and sample.image.key,
+                "prompt": task.prompt(sample),
+                "gold": task.gold(sample),
+            }
+            for sample in _spread(samples, PROMPTS_SHOWN)
+        ],
+    }
 
 
 def _departures(variant: Task) -> RenderableType:

@@ -279,3 +279,10 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._note(record.getMessage())
+
+
+def packaged() -> list[str]:
+    """Names of the checkpoints that come with the package."""
+    from sqllava.locate import PRETRAINED
+
+    return sorted(folder.name for folder in PRETRAINED.iterdir() if (folder / "config.json").is_file())

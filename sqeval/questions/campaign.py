@@ -48,9 +48,9 @@ def find_images(where: Path) -> list[ImageRef]:
         if lost:
             raise DataError(f"{len(lost)} images are missing, the first is {lost[0]!r}", file=where)
     else:
-        raise UserError(f"--images {where}: no such folder or file")
+        raise UserError(f"--images {where}: no such folder or file; give images, or a manifest that names them")
     if not found:
-        raise UserError(f"--images {where}: no image here ({', '.join(SUFFIXES)})")
+        raise UserError(f"--images {where}: no image here ({', '.join(SUFFIXES)}); give another folder, or a manifest")
     return [ImageRef(name, found[name]) for name in sorted(found)]
 
 

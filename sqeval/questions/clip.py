@@ -33,7 +33,9 @@ class Clip:
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"--clip {checkpoint}: {str(error).splitlines()[0]}") from None
         if not (hasattr(self._model, "get_text_features") and hasattr(self._model, "get_image_features")):
-            raise UserError(f"--clip {checkpoint}: {type(self._model).__name__} has no text and image features")
+            raise UserError(
+                f"--clip {checkpoint}: {type(self._model).__name__} is no CLIP-style model; name one, or use --vlm"
+            )
 
     def knows(self, image: ImageQuestions) -> bool:
         return image.image is not None and Path(image.image).is_file()

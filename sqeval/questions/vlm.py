@@ -40,7 +40,9 @@ class Vlm:
     def __init__(self, model: Model) -> None:
         """Raises UserError for a model that gives no likelihoods."""
         if not isinstance(model, SaysYes):
-            raise UserError(f"--vlm: model {model.identity.name} gives no likelihoods")
+            raise UserError(
+                f"--vlm: model {model.identity.name} gives no likelihoods; name a checkpoint of sqllava, or --clip"
+            )
         self.name, self._model = f"vlm {model.identity.name}", model
 
     def knows(self, image: ImageQuestions) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqeval.comparison import MetricComparison, Rules, RunComparison, TaskComparison
+from sqeval.comparison import WORST_FIRST, MetricComparison, Rules, RunComparison, TaskComparison
 from sqeval.noise import Floor
 from sqeval.report.comparison_notes import notes, what_changed
 from sqeval.report.numbers import NONE, count, percent, pvalue, signed, signed_interval
@@ -88,11 +88,10 @@ def short(comparison: RunComparison) -> list[str]:
 
 def tally(comparisons: Sequence[RunComparison]) -> str:
     """``1 regression, 3 pass``: the verdicts of all tasks, the worst first."""
-    order = (
-        Verdict.REGRESSION, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE, Verdict.IMPROVEMENT, Verdict.PASS,
-    )  # fmt: skip
     verdicts = [task.verdict for comparison in comparisons for task in comparison.tasks]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in order if verdict in verdicts) or "no task"
+    return (
+        ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in WORST_FIRST if verdict in verdicts) or "no task"
+    )
 
 
 def title(comparison: RunComparison) -> str:

@@ -47,4 +47,6 @@ def _append(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(f"\n{text}")
     except OSError as error:
-        raise UserError(f"{path} (${SUMMARY}): cannot be written: {error.strerror or error}") from error
+        raise UserError(
+            f"{path} (${SUMMARY}): cannot be written: {error.strerror or error}; name another file in --markdown"
+        ) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sqeval.boards import Board, Entry, Standing
 from sqeval.errors import UserError
-from sqeval.leaderboard import Board, Entry, Standing
 from sqeval.protocol import OFFICIAL
 from sqeval.published import Published
 from sqeval.registry import get_task

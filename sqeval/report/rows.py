@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from sqeval.leaderboard import Board, Entry
+from sqeval.boards import Board, Entry
 from sqeval.published import Published
 from sqeval.report.leaderboard import title
 from sqeval.report.text import spreadsheet

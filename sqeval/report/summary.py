@@ -52,6 +52,15 @@ def summary_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     )
 
 
+def in_a_line(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """``mini: gqa accuracy 85.6, pope f1_mean 97.8``."""
+    found = [
+        f"{task} {result['primary']} {percent(result['metrics'][result['primary']]['value'])}"
+        for task, result in metrics.items()
+    ]
+    return plain(f"{name}: {', '.join(found) or 'no task'}")
+
+
 def _protocols(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
     """One line for each protocol that is not the official one."""
     from rich.text import Text

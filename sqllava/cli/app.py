@@ -13,7 +13,6 @@ EXIT_BAD_INPUT = 2
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="SQ-LLaVA: train it, look into its checkpoints, and let it ask.",
 )

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from sqllava.cli import completion
+from sqllava.cli.output import AsJson, print_json
+
 
 class Preface(StrEnum):
     """What comes before the first question."""
@@ -18,7 +21,9 @@ class Preface(StrEnum):
 
 def command(
     image: Annotated[Path, typer.Argument(help="Image file.")],
-    ckpt: Annotated[str, typer.Option(help="Checkpoint folder or packaged name.")] = "mini",
+    ckpt: Annotated[
+        str, typer.Option(help="Checkpoint folder or packaged name.", autocompletion=completion.checkpoints)
+    ] = "mini",
     n: Annotated[int, typer.Option("-n", help="Number of questions.", min=1)] = 5,
     preface: Annotated[Preface, typer.Option(help="Describe the image first, or ask at once.")] = Preface.describe,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature; 0 is greedy.", min=0)] = None,
@@ -27,11 +32,14 @@ def command(
     seed: Annotated[int, typer.Option(help="The same seed gives the same questions.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Let a model ask questions about an image, and answer them itself.
 
     Example: sqllava ask photo.jpg --ckpt mini -n 5
     """
+    from dataclasses import asdict
+
     from sqllava.asking import ask
     from sqllava.checkpoints import load
     from sqllava.errors import SqLlavaError
@@ -52,5 +60,8 @@ def command(
         seed=seed,
         preface=preface.value,
     )
+    if as_json:
+        print_json([asdict(one) for one in asked])
+        return
     for number, one in enumerate(asked, 1):
         typer.echo(f"{number}. {one.question}\n   {one.answer}  (log-probability of the question {one.logprob:.1f})")

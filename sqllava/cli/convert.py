@@ -28,8 +28,10 @@ def command(
 ) -> None:
     """Convert a released checkpoint (SQ-LLaVA or LLaVA-1.5) to a folder that loads.
 
-    Example: sqllava convert ZachSun/sqllava-lora-7b --base lmsys/vicuna-7b-v1.5
-    --vision-tower openai/clip-vit-large-patch14-336 --out sqllava-7b
+    Example: sqllava convert SRC --base BASE --vision-tower TOWER --out sqllava-7b
+
+    For the released LoRA, SRC is ZachSun/sqllava-lora-7b, BASE lmsys/vicuna-7b-v1.5, TOWER
+    openai/clip-vit-large-patch14-336.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sqllava.cli import completion
+from sqllava.cli.output import AsJson, print_json
+
 if TYPE_CHECKING:
     from sqllava.info import Info
 
@@ -13,9 +16,13 @@ if TYPE_CHECKING:
 def command(
     checkpoint: Annotated[
         str,
-        typer.Argument(metavar="CKPT", help="Folder (ours, an adapter's, or a release's), packaged name, or hub id."),
+        typer.Argument(
+            metavar="CKPT",
+            help="Folder (ours, an adapter's, or a release's), packaged name, or hub id.",
+            autocompletion=completion.checkpoints,
+        ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Kind, parts, parameters, training and provenance of a checkpoint, without loading it.
 
@@ -25,9 +32,7 @@ def command(
 
     info = inspect(checkpoint)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(info.to_json(), indent=2, ensure_ascii=False))
+        print_json(info.to_json())
     else:
         show(info)
 

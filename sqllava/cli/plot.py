@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Draw the losses, scores, learning rates and speed of training runs, several over each other.
 
-    Example: sqllava plot runs/finetune-7b runs/finetune-13b --out curves.svg
+    Example: sqllava plot RUN --out curves.svg
     """
     from sqllava.plot import plot
 

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
+from sqllava.cli import completion
+
 STOPPED = 143
 """Exit code of a run that SIGTERM stopped: shells' own for that signal, so that a script sees that it is not done."""
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Name of a packaged recipe (`sqllava recipe`) or path of a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a packaged recipe (`sqllava recipe`) or path of a YAML file.",
+            autocompletion=completion.recipes,
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run and its checkpoint; default runs/NAME.", show_default=False)
     ] = None,

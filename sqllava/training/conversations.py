@@ -34,7 +34,7 @@ class Conversation:
 def read_json(path: Path) -> list[Any]:
     """A JSON file that holds a list. Raises TrainingDataError."""
     if not path.is_file():
-        raise TrainingDataError(f"{path} is missing")
+        raise TrainingDataError(f"{path} is missing; --set data=DIR names the folder that has the recipe's files")
     try:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:

@@ -24,7 +24,7 @@ def held(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise SqLlavaError(f"{out}: cannot be written: {error.strerror}") from error
+        raise SqLlavaError(f"{out}: cannot be written: {error.strerror}; choose another --out") from error
     try:
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not shared with data workers
     except (BlockingIOError, PermissionError):

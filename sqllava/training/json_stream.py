@@ -40,7 +40,7 @@ def records(path: Path) -> Iterator[Record]:
     Raises TrainingDataError naming file and line of what is not JSON.
     """
     if not path.is_file():
-        raise TrainingDataError(f"{path} is missing")
+        raise TrainingDataError(f"{path} is missing; --set data=DIR names the folder that has the recipe's files")
     with path.open("rb") as stream:
         text = _Text(stream, path)
         if text.peek() == "[":

@@ -89,7 +89,9 @@ def _assign(value: Any, path: list[str], new: Any, setting: str) -> None:
         else:
             value[path[-1]] = new
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise RecipeError(f"--set {setting}: the recipe has no such key") from error
+        raise RecipeError(
+            f"--set {setting}: the recipe has no such key; `sqllava recipe NAME` shows a recipe's"
+        ) from error
 
 
 def _index(entries: list[Any], key: str) -> int:

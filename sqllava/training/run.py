@@ -111,7 +111,9 @@ def _check_free(recipe: Recipe, out: Path, resume: bool) -> None:
             raise SqLlavaError(f"{out} holds a training run; --resume auto continues it, another --out starts anew")
         differing = same_recipe(_read_json(told), json.loads(recipe_json(recipe)))
         if differing:
-            raise SqLlavaError(f"{out} holds a run of another recipe (they differ in {', '.join(differing)})")
+            raise SqLlavaError(
+                f"{out} holds a run of another recipe (they differ in {', '.join(differing)}); choose another --out"
+            )
 
 
 def _begun(out: Path) -> bool:

@@ -36,4 +36,5 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
 
 def test_only_the_module_of_the_command_is_imported() -> None:
     modules = {name for name in imported("tasks", "--help") if name.startswith("sqeval.cli.")}
-    assert modules == {"sqeval.cli.app", "sqeval.cli.tasks"}
+    shared = {"sqeval.cli.completion", "sqeval.cli.options", "sqeval.cli.output"}
+    assert modules - shared == {"sqeval.cli.app", "sqeval.cli.tasks"}

@@ -131,3 +131,27 @@ def test_limit_that_is_no_number_of_questions(limit: str, pope: Path) -> None:
     result: Any = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert "limit" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        ("report nothing-here", "give a results folder or a run folder"),
+        ("view nothing-here --no-browser", "give a results folder or a run folder"),
+        ("baseline nothing-here", "`sqeval run` makes one"),
+        ("score --predictions none.jsonl", "give predictions, or a run folder"),
+        ("score --predictions .", "`sqeval tasks list` shows all"),
+        ("run --config none.yaml", "--config takes YAML"),
+        ("run --ckpt mini --data mini", "`sqeval tasks list` shows them"),
+        ("run --tasks pope --ckpt mini", "or `mini` for the suite that needs no download"),
+        ("run --tasks pope --data mini", "packaged name such as `mini`"),
+        ("ask --ckpt mini --images none -o a.questions.jsonl", "give images, or a manifest"),
+        ("power", "sqeval power --task gqa"),
+        ("data prepare mini --out part", "`sqeval tasks list` shows all"),
+        ("questions explain nothing", "`sqeval questions explain` lists all"),
+        ("questions report .", "`sqeval questions score` writes them"),
+    ],
+)
+def test_the_message_names_the_next_step(arguments: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SQEVAL_DATA", raising=False)
+    assert step in message(*arguments.split())

@@ -11,7 +11,7 @@ import pytest
 from small_runs import HASHES, answers, make_run, spoiled, truths
 
 from sqeval.baseline import store
-from sqeval.compare import compare_runs
+from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules, RunComparison, TaskComparison, exit_code
 from sqeval.runs import Run, load_run
 from sqeval.stats.gate import Verdict

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_runs import answers, make_run, truths
 
-from sqeval.compare import compare_runs
+from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules, TaskComparison
 from sqeval.gates import counted, failed_gates
 from sqeval.records import Record

@@ -10,8 +10,8 @@ import pytest
 from small_runs import HASHES, answers, make_run, truths
 
 from sqeval import published
+from sqeval.boards import Standing, boards
 from sqeval.errors import UserError
-from sqeval.leaderboard import Standing, boards
 from sqeval.records import Record
 from sqeval.report.leaderboard import page, title
 from sqeval.report.rows import FIELDS, as_csv, as_rows

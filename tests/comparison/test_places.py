@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from small_runs import answers, make_run, spoiled, truths
 
+from sqeval.boards import Board, Place, boards
 from sqeval.epochs import MARK
-from sqeval.leaderboard import Board, Place, boards
 from sqeval.places import weigh
 from sqeval.runs import Run
 

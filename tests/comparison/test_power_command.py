@@ -11,7 +11,7 @@ from small_runs import answers, make_run, truths
 from typer.testing import CliRunner
 
 from sqeval.cli.app import app
-from sqeval.compare import compare_runs
+from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules
 from sqeval.runs import Run
 

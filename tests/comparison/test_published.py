@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from small_runs import answers, make_run, truths
 
+from sqeval.boards import boards
 from sqeval.errors import DataError
-from sqeval.leaderboard import boards
 from sqeval.published import NAME, published, read_published, shipped
 from sqeval.registry import get_task
 from sqeval.report.leaderboard import page

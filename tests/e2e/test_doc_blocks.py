@@ -18,7 +18,7 @@ RUN_ELSEWHERE = {
 }
 """Pages whose Python blocks, and README's commands, another test runs."""
 FOREIGN = {
-    "--help",
+    *("--help", "--install-completion"),  # of every program of Typer's
     *("--power", "--reuse", "--use_cache"),  # of other harnesses
     *("--batch_size", "--log_samples", "--model_args"),
     *("--against", "--clock", "--compile", "--photos", "--rounds", "--size"),  # of benchmarks/

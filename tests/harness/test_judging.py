@@ -14,15 +14,15 @@ from judge_server import Court, judging
 from judged_data import write_judged_plugins, write_llava_wild, write_mmvet
 from typer.testing import CliRunner
 
+from sqeval.boards import boards
 from sqeval.cli.app import app
-from sqeval.compare import compare_runs
+from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules
 from sqeval.config import RunConfig
 from sqeval.errors import UserError
 from sqeval.evaluation import evaluate
 from sqeval.judge import Reply
 from sqeval.judgements import Judgements
-from sqeval.leaderboard import boards
 from sqeval.model import Completion, Group, Identity
 from sqeval.report.leaderboard import title
 from sqeval.runs import find_runs, load_run

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from answering import write_json
 
-from sqeval.compare import compare_runs
+from sqeval.boards import boards
+from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules
 from sqeval.config import resolve
 from sqeval.evaluation import Outcome, evaluate
-from sqeval.leaderboard import boards
 from sqeval.report.rows import as_rows
 from sqeval.runs import load_run
 from sqeval.stats.gate import Verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from sqeval.cli.output import JsonCommand
 from sqeval.cli.questions import answer, compare, explain, importing, meta, rate, report, score, validate
 
 app = typer.Typer(
@@ -12,7 +13,7 @@ app = typer.Typer(
 app.command("import")(importing.command)
 app.command("answer")(answer.command)
 app.command("score")(score.command)
-app.command("compare")(compare.command)
+app.command("compare", cls=JsonCommand)(compare.command)
 app.add_typer(rate.app, name="rate")
 app.command("meta")(meta.command)
 app.command("report")(report.command)

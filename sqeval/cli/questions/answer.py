@@ -66,7 +66,9 @@ def command(
 
         world = MiniWorld(names={PurePath(image.image_id).name for image in images})
         if not world.scenes:
-            raise UserError("--answerer oracle knows the COCO pictures of the mini suite, and none of these images")
+            raise UserError(
+                "--answerer oracle knows the COCO pictures of the mini suite, not these images; name a checkpoint"
+            )
         who = Oracle(world)
     else:
         flags = {"ckpt": answerer, "model": model, "device": device, "dtype": dtype, "seed": seed}

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli.output import STDOUT, JsonTo
+
 
 def command(
     first: Annotated[Path, typer.Argument(help="Scores of one run: OUT/RUN_ID.", show_default=False)],
     second: Annotated[Path, typer.Argument(help="Scores of another.", show_default=False)],
     force: Annotated[bool, typer.Option("--force", help="Even if they were asked or judged differently.")] = False,
-    json: Annotated[Path | None, typer.Option(help="JSON to write.", show_default=False)] = None,
+    json: JsonTo = None,
 ) -> None:
     """Second minus first, paired by image; the headline and one metric of each group, p-values by Holm's method.
 
-    Example: sqeval questions compare scores/plain scores/self-questioning
+    Example: sqeval questions compare scores/mini scores/people --force
     """
     from rich.console import Console
     from rich.table import Table
@@ -31,6 +33,9 @@ def command(
     if not force:
         require_comparable(before, after)
     found, robust = compare(before, after), robustness(before, after)
+    if json == STDOUT:
+        print(to_json(found, robust), end="")
+        return
     table = Table("metric", box=None, header_style="bold")
     for heading in (plain(before.run_id, 24), plain(after.run_id, 24), "difference", "95 % interval", "p", "images"):
         table.add_column(Text(heading), justify="right")
@@ -46,4 +51,4 @@ def command(
         )
         console.print(Text(line, style="dim"))
     if json is not None:
-        atomic.write_text(json, to_json(found, robust))
+        atomic.write_text(Path(json), to_json(found, robust))

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli.output import AsJson, print_json
+
 _SIGNS = {1: "rise", -1: "fall"}
 
 
 def command(
     metric: Annotated[str | None, typer.Argument(help="Id such as gr.rauc.", show_default="all in a table")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Formula, range, source, pitfalls, and how the metric has to react.
 
@@ -25,6 +28,11 @@ def command(
     from sqeval.registry import nearest
     from sqeval.report.text import plain
 
+    if metric is not None and metric not in METRICS:
+        raise UserError(f"no metric {plain(metric)!r}; {nearest(metric, METRICS)}`sqeval questions explain` lists all")
+    if as_json:
+        print_json(METRICS[metric] if metric is not None else list(METRICS.values()))
+        return
     console = Console()
     if metric is None:
         table = Table("metric", "tier", "better", "formula", box=None, header_style="bold")
@@ -32,8 +40,6 @@ def command(
             table.add_row(entry.id, str(entry.tier), entry.direction, Text(entry.formula))
         console.print(table)
         return
-    if metric not in METRICS:
-        raise UserError(f"no metric {plain(metric)!r}; {nearest(metric, METRICS)}`sqeval questions explain` lists all")
     entry = METRICS[metric]
     high = "unbounded" if entry.high is None else f"{entry.high:g}"
     lines = {

@@ -85,7 +85,10 @@ def with_references(images: list[ImageQuestions], path: Path) -> list[ImageQuest
         known = next((asked[name] for name in names_of(image) if name in asked), ())
         found.append(replace(image, context=replace(image.context, ref_questions=known)))
     if not any(image.context.ref_questions for image in found):
-        raise DataError(f"fits none of the images, which are {images[0].image_id!r}, ...", file=path)
+        raise DataError(
+            f"fits none of the images, which are {images[0].image_id!r}, ...; name images as the questions do",
+            file=path,
+        )
     return found
 
 
@@ -117,7 +120,9 @@ def setup(
         raise UserError("--tier 3 needs --answers FILE, which `sqeval questions answer` writes")
     human = reference_questions() if reference is None else _lines(reference)
     if len(human) < 50:
-        raise UserError(f"--reference-questions {reference}: {len(human)} questions; fluency needs 50 or more")
+        raise UserError(
+            f"--reference-questions {reference}: {len(human)} questions; fluency needs 50; add some, or leave it out"
+        )
     known = None if training is None else frozenset(" ".join(tokens(line)) for line in _lines(training))
     scorer: Scorer = ByCaptions()
     if clip is not None:

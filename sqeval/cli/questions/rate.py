@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sqeval.cli.output import AsJson, print_json
 from sqeval.cli.questions import options
 from sqeval.cli.questions.options import Files
 
@@ -22,7 +23,7 @@ def export_sheet(
 ) -> None:
     """Write a sheet that hides who asked, in random order; give a copy to each rater.
 
-    Example: sqeval questions rate export a.questions.jsonl b.questions.jsonl -o rating
+    Example: sqeval questions rate export mini.questions.jsonl people.questions.jsonl -o rating
     """
     from sqeval.questions.rating import KEY, PAGE, SHEET, export
 
@@ -35,6 +36,7 @@ def ingest_sheets(
     sheets: Annotated[list[Path], typer.Argument(help="Filled sheets, a rater a file.", show_default=False)],
     key: Annotated[Path, typer.Option(help="rating_key.json of the export.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="ratings.csv to write.", show_default=False)],
+    as_json: AsJson = False,
 ) -> None:
     """Put the raters' sheets together, and print how far they agree.
 
@@ -60,10 +62,15 @@ def ingest_sheets(
     table = Table("item", box=None, header_style="bold")
     for heading in ("ratings", "yes", "Krippendorff's alpha"):
         table.add_column(heading, justify="right")
+    listed = []
     for item in ITEMS:
         given = [(rating.qid, rating.items[item]) for rating in ratings if item in rating.items]
         yes = f"{sum(value for _, value in given) / len(given):.0%}" if given else NONE
         value = alpha(given)
+        listed.append({"item": item, "ratings": len(given), "yes": sum(vote for _, vote in given), "alpha": value})
         table.add_row(item, str(len(given)), yes, NONE if value is None else f"{value:.2f}")
+    if as_json:
+        print_json({"path": out, "items": listed})
+        return
     Console().print(table)
     print(out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sqeval.cli.output import AsJson, json_alone
 from sqeval.cli.questions import options
 from sqeval.cli.questions.options import (
     Answers,
@@ -47,24 +48,27 @@ def command(
     refs: Refs = None,
     reference_questions: ReferenceQuestions = None,
     training_questions: TrainingQuestions = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score one or more runs of questions, each with its floor: the same questions about shuffled images.
 
-    Example: sqeval questions score run.questions.jsonl --captions captions_val2014.json -o scores
+    Example: sqeval questions score mini.questions.jsonl people.questions.jsonl --captions captions.json -o scores
     """
-    from sqeval.questions.scoring import score, write
+    from sqeval.questions.scoring import score, to_json, write
 
     conditions = options.read(files, captions, objects, context)
     given = (reference_questions, training_questions, answers, clip)
-    setup = options.setup(tier, k, *given, references=refs is not None, vlm=vlm)
-    if refs is not None:
-        conditions = [options.with_references(images, refs) for images in conditions]
-    scored = score(conditions, setup)
-    ceiling = next((each for each in scored if each.human), None)
-    for each in scored:
-        write(each, ceiling, out / each.run_id)
-    show(scored, ceiling)
-    print(out)
+    with json_alone(as_json) as emit:
+        setup = options.setup(tier, k, *given, references=refs is not None, vlm=vlm)
+        if refs is not None:
+            conditions = [options.with_references(images, refs) for images in conditions]
+        scored = score(conditions, setup)
+        ceiling = next((each for each in scored if each.human), None)
+        for each in scored:
+            write(each, ceiling, out / each.run_id)
+        emit({"folder": out, "runs": [to_json(each, ceiling) for each in scored]})
+        show(scored, ceiling)
+        print(out)
 
 
 def show(scored: list[Scored], ceiling: Scored | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sqeval.cli.output import AsJson, print_json
 from sqeval.cli.questions import options
 from sqeval.cli.questions.options import Captions, ContextFile, Files, K, Objects, ReferenceQuestions, Tier
 
@@ -28,10 +29,11 @@ def command(
     ] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 5 if any metric fails.")] = False,
     seed: Annotated[int, typer.Option(help="Of the corruptions.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Spoil the questions in thirteen ways, change them in five that must not matter, and print what each metric did.
 
-    Example: sqeval questions validate run.questions.jsonl --captions captions_val2014.json
+    Example: sqeval questions validate mini.questions.jsonl --captions captions.json
     """
     from rich.console import Console
 
@@ -53,7 +55,10 @@ def command(
                 bars["corruptions"].advance()
         report[images[0].run_id] = [check.to_json() for check in checks]
         failed += sum(check.passed is False for check in checks)
-        show(console, images[0].run_id, checks)
+        if not as_json:
+            show(console, images[0].run_id, checks)
+    if as_json:
+        print_json(report)
     if out is not None:
         atomic.write_text(out, json.dumps(report, ensure_ascii=False, indent=1).replace("Infinity", "1e999") + "\n")
     if failed and strict:

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from sqeval import __version__, atomic
-from sqeval.compare import compare_runs
+from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules, RunComparison
 from sqeval.data.collection import paused
 from sqeval.data.images import ImageRef

@@ -46,7 +46,9 @@ class Source:
         task, root = get_task(name, runs[0].protocol), self.root.for_task(name)
         samples = task.samples(root)
         if runs[0].hashes.get("data") != root.hash():
-            raise UserError(f"{root.name} is not the data that was asked about (it has another hash)")
+            raise UserError(
+                f"{root.name} is not the data that was asked about (it has another hash); name that in --data"
+            )
         return task, samples
 
 

@@ -135,7 +135,9 @@ def _paired(base: TaskRun, candidate: TaskRun, limited: bool, rules: Rules, brie
     metric = str(base.result["primary"])
     before, after = (metrics_of(run, some) for run, some in sides)
     if not len(before[metric].ids):
-        raise UserError("there is no score: the answers are not public")
+        raise UserError(
+            "there is no score: the answers are not public; the run's submission file goes to the benchmark's server"
+        )
     gates = failed_gates(*counts, max_errors=rules.max_errors, max_rise=rules.max_rise / 100)
     compared = TaskComparison(
         base.name,
