@@ -59,8 +59,12 @@ class RunConfig(BaseModel):
     """Questions that the model asks itself about an image, and answers, before it is asked anything."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens that the model holds at once; None: measured or chosen by the adapter."""
-    workers: int | None = Field(default=None, ge=0)
+    image_workers: int | None = Field(default=None, ge=0)
     """Processes that open images ahead of the model; None: chosen by the adapter."""
+    workers: int = Field(default=1, ge=1)
+    """Copies of the model that answer side by side, each on a GPU of its own if there are any."""
+    ray_address: str | None = Field(default=None, min_length=1)
+    """``HOST:PORT`` of a Ray cluster, or ``auto``: the one on this machine; None: workers run here."""
     engine: Literal["auto", "rows"] = "auto"
     """``auto``: what questions have in common is computed once, if the model can; ``rows``: each question alone."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -116,7 +120,7 @@ class RunConfig(BaseModel):
             return {str(key): str(item).lower() if item in (True, False) else str(item) for key, item in value.items()}
         raise ValueError("expected names with values")
 
-    @field_validator("batch_tokens", "workers", mode="before")
+    @field_validator("batch_tokens", "image_workers", mode="before")
     @classmethod
     def _number_or_auto(cls, value: Any) -> Any:
         if value == "auto":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ from sqeval.data.places import open_root
 from sqeval.errors import IncompleteError, UserError
 from sqeval.judged import JudgedTask
 from sqeval.judging import Bench, bench
-from sqeval.models.loading import load_model, model_kind
+from sqeval.models.loading import loaded, model_kind
 from sqeval.models.replay import Replay
 from sqeval.progress import Progress, Silent
 from sqeval.protocol import OFFICIAL, other_images
 from sqeval.registry import parse_tasks
 from sqeval.rundir import RunFolder, opened
-from sqeval.throughput import Meter, sentence
+from sqeval.throughput import Meter, sentences
 
 if TYPE_CHECKING:
     from sqeval.config import RunConfig
@@ -102,13 +102,13 @@ def evaluate(
     told: dict[str, Any] = {"kind": kind, "config": config.to_json()}
     told["data"] = {load.task.name: load.data_hash for load in loads}
     told["sources"] = {load.task.name: dict(load.source) for load in loads if load.source}
-    with opened(config.folder) as folder:
+    with opened(config.folder) as folder, ExitStack() as stack:
         began = time.monotonic()
         before = None if fresh else folder.read()
         runfile.require_same(before, told, folder.path)  # before minutes go into loading weights
         if model is None:
             with progress.waiting(f"loading {config.ckpt or config.model}"):
-                model = load_model(config, progress)
+                model = stack.enter_context(loaded(config, progress))
         for line in other_images((load.task for load in loads), model.identity):
             progress.note(line)
         told["identity"] = asdict(model.identity)
@@ -216,6 +216,7 @@ def _carry_out(
     throughput = meter.throughput()
     if throughput is not None:
         run = {**run, "throughput": throughput}
-        progress.note(sentence(throughput))
+        for line in sentences(throughput):
+            progress.note(line)
     ordered = {plan.name: metrics[plan.name] for plan in plans if plan.name in metrics}
     return Outcome(folder.path, run, ordered, errors, waits=waits)

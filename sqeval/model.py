@@ -150,4 +150,26 @@ class Work:
 class Measured(Protocol):
     """Optional: models that count what they do; it goes into the run's record."""
 
-    def work(self) -> Work: ...
+    def work(self) -> Work | None:
+        """None: it counts nothing after all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several workers did."""
+
+    node: str
+    """Name of its machine."""
+    questions: int
+    seconds: float
+    """Time in which it had questions in hand."""
+    lost: str | None = None
+    """Why it was lost, if it was."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """Optional: models that are several workers."""
+
+    def shares(self) -> Sequence[Share]: ...

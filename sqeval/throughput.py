@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
-from sqeval.model import Measured, Model, Work
+from sqeval.model import Measured, Model, Shared, Work
 
 
 class Meter:
@@ -47,14 +48,34 @@ class Meter:
             "questions_per_second": round(self.questions / seconds, 3),
         }
         after = _work(self._model)
-        return rates if self._before is None or after is None else rates | difference(self._before, after, seconds)
+        if self._before is not None and after is not None:
+            rates |= difference(self._before, after, seconds)
+        return rates | ({"workers": shares(self._model)} if isinstance(self._model, Shared) else {})
 
 
-def sentence(throughput: Mapping[str, Any]) -> str:
-    """A line for the person who waited."""
-    rate = throughput["questions_per_second"]
-    speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-    parts = [f"{throughput['questions']:,} questions in {throughput['seconds']:,.1f} s ({speed}/s)"]
+def shares(model: Shared) -> list[dict[str, Any]]:
+    """What each worker did, as it stands in run.json."""
+    return [{**asdict(share), "seconds": round(share.seconds, 3)} for share in model.shares()]
+
+
+def sentences(throughput: Mapping[str, Any]) -> Iterator[str]:
+    """Lines for the person who waited: one of all, and one of each worker if there are several."""
+    yield _sentence(throughput)
+    for number, share in enumerate(throughput.get("workers", ()), 1):
+        busy = min(1.0, share["seconds"] / throughput["seconds"])
+        rate = share["questions"] / share["seconds"] if share["seconds"] else 0.0
+        parts = [f"{share['questions']:,} questions ({_speed(rate)}), busy {100 * busy:.0f} %"]
+        parts += [f"lost: {share['lost']}"] if share["lost"] else []
+        yield f"worker {number} on {share['node']}: {'; '.join(parts)}"
+
+
+def _speed(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+
+
+def _sentence(throughput: Mapping[str, Any]) -> str:
+    speed = _speed(throughput["questions_per_second"])
+    parts = [f"{throughput['questions']:,} questions in {throughput['seconds']:,.1f} s ({speed})"]
     if throughput.get("prompt_tokens"):
         shared = max(0, throughput["saved_tokens"]) / throughput["prompt_tokens"]
         parts += [f"{100 * shared:.0f} % of prompt tokens shared", f"model busy {100 * throughput['busy']:.0f} %"]

@@ -98,13 +98,21 @@ def command(
             show_default="auto",
         ),
     ] = None,
-    workers: Annotated[
+    image_workers: Annotated[
         str | None,
         typer.Option(
             help="Processes that open images ahead of the model, or `auto`: up to 8 for a GPU, none without.",
             metavar="N|auto",
             show_default="auto",
         ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Copies of the model side by side, a GPU each; by Ray.", min=1, show_default="1"),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster whose machines they run on.", metavar="HOST:PORT|auto", show_default="here"),
     ] = None,
     engine: Annotated[
         str | None,
@@ -156,7 +164,9 @@ def command(
         "temperature": temperature,
         "self_questions": self_question,
         "batch_tokens": batch_tokens,
+        "image_workers": image_workers,
         "workers": workers,
+        "ray_address": ray_address,
         "engine": engine,
         "dtype": dtype,
         "device": device,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -38,6 +39,21 @@ def model_kind(config: RunConfig) -> str:
     return kind
 
 
+@contextmanager
+def loaded(config: RunConfig, progress: Progress) -> Iterator[Model]:
+    """`load_model`, once or by several workers, which end with the block. Raises UserError."""
+    several = config.workers > 1 or config.ray_address is not None
+    if several and model_kind(config) in (*BASELINES, "replay"):
+        progress.note(f"--workers: model {model_kind(config)} computes nothing that they could share; one answers")
+    elif several:
+        from sqeval.workers.pool import pool
+
+        with pool(config, progress) as model:
+            yield model
+        return
+    yield load_model(config, progress)
+
+
 def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
     """The model that `config` asks for. Raises UserError."""
     kind = model_kind(config)
@@ -49,7 +65,7 @@ def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
             device=config.device,
             dtype=config.dtype,
             batch_tokens=config.batch_tokens,
-            workers=config.workers,
+            image_workers=config.image_workers,
             rows=config.engine == "rows",
             self_questions=config.self_questions,
             args=dict(config.model_args),

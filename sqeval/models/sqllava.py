@@ -193,7 +193,7 @@ def load_sqllava(
     dtype: str,
     batch_tokens: int | None,
     args: dict[str, str],
-    workers: int | None = None,
+    image_workers: int | None = None,
     rows: bool = False,
     self_questions: int = 0,
     base: str | None = None,
@@ -202,7 +202,7 @@ def load_sqllava(
 ) -> SqLlavaModel:
     """Load whatever `sqllava.load` takes, or a release, which is converted into the cache the first time.
 
-    batch_tokens, workers: None: what suits the device.
+    batch_tokens, image_workers: None: what suits the device.
     rows: ask each question alone, though the model could share what they begin with.
     self_questions: what the model asks itself about an image, and answers, before it is asked anything.
     base, vision_tower: what a release needs and does not hold; `base` for an adapter: instead of its own.
@@ -231,7 +231,7 @@ def load_sqllava(
                 processor,
                 template=args.get("template"),
                 batch_tokens=batch_tokens,
-                workers=usual_workers(model.device.type) if workers is None else workers,
+                workers=usual_workers(model.device.type) if image_workers is None else image_workers,
                 packed=not rows,
             )
         content = checkpoint_hash(ready.checkpoint, base=ready.base)

@@ -1,0 +1,151 @@
+"""Ray: started on this machine for the time of a run, or joined where a cluster runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqeval.errors import UserError
+
+SHORT = 24
+"""Characters of a folder for temporary files below which sockets can be made: the kernel takes paths of 107."""
+STORE = 100 << 20
+"""Bytes of memory that Ray's processes share; ours tell each other little."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one worker gets."""
+
+    gpus: int
+    """1, or 0 on a CPU."""
+    cores: int
+    """Its share of a machine: threads on a CPU, with a GPU processes that open images."""
+    workers: int
+    """How many of them can be at work now."""
+
+
+@contextmanager
+def cluster(address: str | None, workers: int, *, cpu: bool = False) -> Iterator[Any]:
+    """Ray's module, connected to the cluster at `address`, or to one that lives as long as the block.
+
+    workers: how many there will be; one started here has room for so many.
+    cpu: do not look for GPUs.
+
+    SIGTERM ends the block as Ctrl-C does. Raises UserError if Ray is not installed, the cluster cannot be reached, or
+    it has another version of Ray or Python.
+    """
+    ray = _ray()
+    if ray.is_initialized():  # the caller's own
+        yield ray
+        return
+    from ray._private import ray_constants, worker
+
+    with ExitStack() as stack:
+        # Ray writes a paragraph about each worker that dies to stdout, where results go; there is no switch for it.
+        stack.enter_context(_changed(worker, "print_to_stdstream", lambda *_, **__: None))
+        if address is None:
+            # As Ray does on other systems, listen to this machine alone: whoever reaches a cluster can run code on it.
+            stack.enter_context(_changed(ray_constants, "ENABLE_RAY_CLUSTER", False))
+            _start(ray, stack.enter_context(_short_folder()), workers, cpu)
+        else:
+            _join(ray, address)
+        stack.callback(ray.shutdown)
+        stack.enter_context(_ended_by_sigterm())
+        yield ray
+
+
+def room(ray: Any, workers: int, device: str) -> Room:
+    """What each of `workers` gets on this cluster; one GPU if there are any and `device` allows it.
+
+    Raises UserError if `device` is a GPU and there is none, or a certain one.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device {device}: workers get their GPUs from Ray; give auto, cuda or cpu")
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores = [int(node.get("CPU", 0)) for node in nodes]
+    gpus = [int(node.get("GPU", 0)) for node in nodes]
+    if device != "cpu" and any(gpus):
+        share = min(c // g for c, g in zip(cores, gpus, strict=True) if g)
+        return Room(1, max(1, share), min(workers, sum(gpus)))
+    if device == "cuda":
+        raise UserError("--device cuda: the cluster has no GPU; `ray status` shows what it has")
+    share = max(1, min([sum(cores) // workers, *(c for c in cores if c)]))
+    return Room(0, share, min(workers, sum(c // share for c in cores)))
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # asks no server, and no question on the terminal
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it will be, and Ray would warn of it
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(f"several workers need Ray ({error}): pip install 'sqeval[ray]'") from None
+    return ray
+
+
+def _start(ray: Any, folder: str, workers: int, cpu: bool) -> None:
+    """A cluster of this machine alone, which the network does not see."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ray.init(
+        address="local", _temp_dir=folder, num_cpus=max(cores, workers),
+        num_gpus=0 if cpu else None, object_store_memory=STORE, include_dashboard=False, **_SILENT,
+    )  # fmt: skip
+
+
+def _join(ray: Any, address: str) -> None:
+    if "://" in address:
+        raise UserError(
+            f"--ray-address {address}: start sqeval on a machine of the cluster; give HOST:PORT or auto"
+        )
+    try:
+        ray.init(address=address, **_SILENT)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--ray-address {address}: no cluster of this Ray can be joined there: {reason}") from None
+
+
+_SILENT: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+@contextmanager
+def _short_folder() -> Iterator[str]:
+    """A folder for Ray's files, gone afterwards, whose name leaves room for those of sockets."""
+    usual = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="sqeval-", dir=usual if len(usual) < SHORT else "/tmp")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM raises SystemExit, with the code that shells expect, so that what was begun is ended."""
+    try:
+        before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    except ValueError:  # not in the main thread, where signals are somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _changed(module: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
