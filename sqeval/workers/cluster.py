@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class Room:
     gpus: int
     """1, or 0 on a CPU."""
     cores: int
-    """Its share of a machine: threads on a CPU, with a GPU processes that open images."""
+    """Its share of a machine: threads on a CPU, processes that open images beside a GPU, where it may be 0."""
     workers: int
     """How many of them can be at work now."""
 
@@ -63,19 +63,24 @@ def cluster(address: str | None, workers: int, *, cpu: bool = False) -> Iterator
         yield ray
 
 
-def room(ray: Any, workers: int, device: str) -> Room:
-    """What each of `workers` gets on this cluster; one GPU if there are any and `device` allows it.
+def machines(ray: Any) -> list[Mapping[str, float]]:
+    """What each machine of the cluster has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def room(machines: Sequence[Mapping[str, float]], workers: int, device: str) -> Room:
+    """What each of `workers` gets on machines with these numbers of ``CPU`` and ``GPU``; one GPU if there are any and
+    `device` allows it.
 
     Raises UserError if `device` is a GPU and there is none, or a certain one.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device {device}: workers get their GPUs from Ray; give auto, cuda or cpu")
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores = [int(node.get("CPU", 0)) for node in nodes]
-    gpus = [int(node.get("GPU", 0)) for node in nodes]
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    gpus = [int(machine.get("GPU", 0)) for machine in machines]
     if device != "cpu" and any(gpus):
         share = min(c // g for c, g in zip(cores, gpus, strict=True) if g)
-        return Room(1, max(1, share), min(workers, sum(gpus)))
+        return Room(1, share, min(workers, sum(gpus)))
     if device == "cuda":
         raise UserError("--device cuda: the cluster has no GPU; `ray status` shows what it has")
     share = max(1, min([sum(cores) // workers, *(c for c in cores if c)]))
@@ -103,9 +108,7 @@ def _start(ray: Any, folder: str, workers: int, cpu: bool) -> None:
 
 def _join(ray: Any, address: str) -> None:
     if "://" in address:
-        raise UserError(
-            f"--ray-address {address}: start sqeval on a machine of the cluster; give HOST:PORT or auto"
-        )
+        raise UserError(f"--ray-address {address}: start sqeval on a machine of the cluster; give HOST:PORT or auto")
     try:
         ray.init(address=address, **_SILENT)
     except (ConnectionError, RuntimeError, ValueError) as error:

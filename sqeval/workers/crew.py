@@ -144,12 +144,14 @@ class Crew:
         except self.ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, SqevalError):
                 raise UserError(str(error.cause)) from None
-            raise WorkerLostError(_line(f"{type(error.cause).__name__}: {error.cause}")) from error
+            first = (str(error.cause).strip().splitlines() or ["no message"])[0]
+            raise WorkerLostError(f"{type(error.cause).__name__}: {first}") from error
         except self.ray.exceptions.OutOfMemoryError as error:
             raise WorkerLostError("its machine ran out of memory") from error
         except self.ray.exceptions.RayError as error:
             if "No module named" in str(error):
-                raise UserError(f"a machine of the cluster lacks a package: {_line(str(error))}") from None
+                last = str(error).strip().splitlines()[-1].strip()
+                raise UserError(f"a machine of the cluster lacks a package: {last}") from None
             raise WorkerLostError("its process ended (killed, out of memory, or its machine is gone)") from error
 
     def _hire(self) -> Hand:
@@ -161,11 +163,6 @@ class Crew:
         paths = [path for path in (config.ckpt, config.base, config.vision_tower) if path and os.path.exists(path)]
         due = actor.load.remote(config.model_dump_json(), self.load, os.getcwd(), paths, versions())
         return Hand(actor, due)
-
-
-def _line(text: str) -> str:
-    """The last line of a message, which names what went wrong."""
-    return (text.strip().splitlines() or [""])[-1].strip()
 
 
 def _differences(ours: Identity, theirs: Identity) -> Iterator[str]:

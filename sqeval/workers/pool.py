@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sqeval.model import Completion, Group, Identity, Share, Work
 from sqeval.models.loading import load_model
-from sqeval.workers.cluster import cluster, room
+from sqeval.workers.cluster import cluster, machines, room
 from sqeval.workers.crew import PATIENCE, Crew, Hand, WorkerLostError
 from sqeval.workers.portions import Portion, Portions
-from sqeval.workers.worker import Load, Said
+from sqeval.workers.worker import OFTEN, Load, Said
 
 if TYPE_CHECKING:
     from sqeval.config import RunConfig
@@ -28,7 +30,7 @@ def pool(config: RunConfig, progress: Progress, load: Load = load_model) -> Iter
     refuses.
     """
     with cluster(config.ray_address, config.workers, cpu=config.device == "cpu") as ray:
-        place = room(ray, config.workers, config.device)
+        place = room(machines(ray), config.workers, config.device)
         wanted = config.workers if config.ray_address else place.workers
         if place.workers < config.workers:
             more = "; the others start when it has more" if config.ray_address else ""
@@ -66,20 +68,38 @@ class Pool:
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         """Answer every request of `groups` once, in the order in which workers finish them.
 
-        A group over which several workers were lost gets errors. Raises IncompleteError if nobody is left, UserError if
-        a worker finds on its machine what the user has to put right.
+        They go on while what they answered is scored. A group over which several workers were lost gets errors. Raises
+        IncompleteError if nobody is left, UserError if a worker finds on its machine what the user has to put right.
         """
-        portions = Portions(groups, self.crew.wanted)
-        while portions or any(hand.portion for hand in self.crew.alive):
-            for hand in self.crew.alive:
-                if hand.due is None and (portion := portions.next(hand.rate)) is not None:
-                    self._give(hand, portion)
-            self.crew.fill(self.crew.wanted if portions else 0)
-            for hand in self.crew.wait(None):
-                if hand.portion is None:
-                    self.crew.greet(hand)
-                else:
-                    yield from self._listen(hand, hand.portion, portions)
+        answers: SimpleQueue[Sequence[Completion] | BaseException | None] = SimpleQueue()
+        stopped = Event()
+        manager = Thread(target=self._manage, args=(Portions(groups, self.crew.wanted), answers.put, stopped))
+        manager.start()
+        try:
+            while (item := answers.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield from item
+        finally:
+            stopped.set()
+            manager.join()
+
+    def _manage(self, portions: Portions, put: Callable[[Any], None], stopped: Event) -> None:
+        """Keep everybody busy until all is answered; `put` gets what they say, then None, or what went wrong."""
+        try:
+            while not stopped.is_set() and (portions or any(hand.portion for hand in self.crew.alive)):
+                for hand in self.crew.alive:
+                    if hand.due is None and (portion := portions.next(hand.rate)) is not None:
+                        self._give(hand, portion)
+                self.crew.fill(self.crew.wanted if portions else 0)
+                for hand in self.crew.wait(OFTEN):
+                    if hand.portion is None:
+                        self.crew.greet(hand)
+                    else:
+                        put(self._listen(hand, hand.portion, portions))
+            put(None)
+        except BaseException as error:  # is raised again where answers are awaited
+            put(error)
 
     def work(self) -> Work | None:
         """What all of them did; seconds and tokens at once are those of a single one, the mean and the least."""
@@ -108,24 +128,23 @@ class Pool:
         stream: Any = hand.actor.answer.options(num_returns="streaming")
         hand.due = stream.remote(portion.groups, folders)
 
-    def _listen(self, hand: Hand, portion: Portion, portions: Portions) -> Iterator[Completion]:
-        """Pass on what a worker says next, or its end."""
+    def _listen(self, hand: Hand, portion: Portion, portions: Portions) -> Sequence[Completion]:
+        """What a worker answers next; none at the portion's end; errors, if it is lost and they are due."""
         try:
             said: Said = self.crew.result(next(hand.due))
         except StopIteration:
             hand.due = hand.portion = None
             hand.rate = (hand.questions - hand.before[0]) / max(hand.seconds - hand.before[1], 1e-3)
-            return
+            return ()
         except WorkerLostError as error:
             self.crew.lose(hand, str(error))
-            yield from portions.lost(portion, str(error))
-            return
+            return list(portions.lost(portion, str(error)))
         hand.work, hand.seconds = said.work, hand.seconds + said.seconds
         hand.questions += len(said.answers)
         self.crew.note(hand, said.notes)
         for answer in said.answers:
             portion.take(answer)
-            yield answer
+        return said.answers
 
 
 @cache

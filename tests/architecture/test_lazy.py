@@ -10,7 +10,10 @@ import pytest
 
 from sqeval.cli.app import COMMANDS
 
-HEAVY = {"torch", "transformers", "numpy", "pandas", "scipy", "sklearn", "datasets", "pyarrow", "PIL", "pycocoevalcap"}
+HEAVY = {
+    "torch", "transformers", "numpy", "pandas", "scipy", "sklearn", "datasets", "pyarrow", "PIL", "pycocoevalcap",
+    "ray",
+}  # fmt: skip
 
 
 PROGRAM = """

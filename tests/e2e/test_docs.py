@@ -13,7 +13,7 @@ from PIL import Image
 from sqeval import errors
 from sqeval.config import resolve
 from sqeval.evaluation import evaluate
-from sqeval.model import Work
+from sqeval.model import Share, Work
 from sqeval.records import Record
 from sqeval.runner import counts
 from sqeval.throughput import difference
@@ -59,7 +59,8 @@ def test_run(folder: Path) -> None:
 def test_throughput(folder: Path) -> None:
     nothing = Work(0, 0, 0, 0, 0.0, 1, True)
     rates = json.loads((folder / "run.json").read_text("utf-8"))["throughput"]
-    assert documented("throughput") == set(rates) | set(difference(nothing, nothing, 1.0))
+    assert documented("throughput") == set(rates) | set(difference(nothing, nothing, 1.0)) | {"workers"}
+    assert {field.name for field in fields(Share)} <= set(re.findall(r"`(\w+)`", PAGE))
 
 
 def test_exit_codes() -> None:

@@ -57,7 +57,7 @@ def test_what_a_file_has_wrong_is_told_with_line_and_key(text: str, words: list[
         ({"tasks": "pope", "data": "mini", "dtype": "int8"}, "--dtype"),
         ({"tasks": "pope", "data": "mini", "batch_tokens": "few"}, "--batch-tokens"),
         ({"tasks": "pope", "data": "mini", "batch_tokens": "0"}, "--batch-tokens"),
-        ({"tasks": "pope", "data": "mini", "workers": "-1"}, "--workers"),
+        ({"tasks": "pope", "data": "mini", "image_workers": "-1"}, "--image-workers"),
         ({"tasks": "pope", "data": "mini", "engine": "steam"}, "--engine"),
         ({"tasks": "pope", "data": "mini", "model_args": "a=1,a=2"}, "--model-args"),
         ({"tasks": "pope", "data": "mini", "seed": -1}, "--seed"),
@@ -90,7 +90,7 @@ def test_the_name_follows_from_model_data_and_limit(given: dict[str, Any], name:
     assert resolve({"tasks": "pope", **given}).folder == Path("results") / name
 
 
-@pytest.mark.parametrize("key", ["batch_tokens", "workers"])
+@pytest.mark.parametrize("key", ["batch_tokens", "image_workers"])
 def test_auto_leaves_the_choice_to_the_adapter(key: str) -> None:
     assert getattr(resolve({"tasks": "pope", "data": "mini"}), key) is None
     assert getattr(resolve({"tasks": "pope", "data": "mini", key: "auto"}), key) is None

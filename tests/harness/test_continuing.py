@@ -69,7 +69,9 @@ def test_what_does_not_change_answers_is_accepted(config: Make, data: Path, tmp_
     evaluate(config(), model=Looker())
     moved = data.rename(tmp_path / "moved")
     again = looker(name="a new name", checkpoint="/another/place")
-    evaluate(config(data=str(moved), batch_tokens=7, workers=2, engine="rows", max_errors=3), model=again)
+    evaluate(
+        config(data=str(moved), batch_tokens=7, image_workers=2, workers=3, engine="rows", max_errors=3), model=again
+    )
     assert again.asked == []
 
 

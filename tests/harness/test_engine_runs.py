@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_with_another_batch_to_the_same_bytes(number: int, 
         evaluate(both(), model=Dying())
 
     assert in_child(run) == -signal.SIGKILL
-    evaluate(both(engine="rows", workers=2))
+    evaluate(both(engine="rows", image_workers=2))
     assert content(both().folder) == content(both(name="whole").folder)
     assert throughput(both())["questions"] == QUESTIONS - number
 

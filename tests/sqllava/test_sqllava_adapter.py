@@ -99,10 +99,8 @@ def test_worker_processes_open_the_images(tiny_checkpoint: Path, image: ImageRef
     pickle.loads(pickle.dumps(ImageRef("x", data=(image.path or tmp_path).read_bytes()).open))().load()
     images = [image, ImageRef("gone.png", path=tmp_path / "gone.png"), ImageRef("copy.png", path=image.path)]
     groups = [Group(one, (asked(f"{number}", "is it red"),)) for number, one in enumerate(images)]
-    answers = [
-        sorted(load_sqllava(str(tiny_checkpoint), **USUAL, workers=workers).generate(groups), key=lambda done: done.id)
-        for workers in (0, 2)
-    ]
+    models = [load_sqllava(str(tiny_checkpoint), **USUAL, image_workers=workers) for workers in (0, 2)]
+    answers = [sorted(model.generate(groups), key=lambda done: done.id) for model in models]
     assert answers[0] == answers[1]
     assert [done.error is None for done in answers[0]] == [True, False, True]
 
