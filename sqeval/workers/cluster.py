@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from sqeval.errors import UserError
 
 SHORT = 24
 """Characters of a folder for temporary files below which sockets can be made: the kernel takes paths of 107."""
+CONNECTED = 10.0
+"""Seconds in which the head of a cluster must take a connection."""
 STORE = 100 << 20
 """Bytes of memory that Ray's processes share; ours tell each other little."""
 
@@ -88,6 +91,7 @@ def room(machines: Sequence[Mapping[str, float]], workers: int, device: str) -> 
 
 
 def _ray() -> Any:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # what it warns of, we tell
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # asks no server, and no question on the terminal
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it will be, and Ray would warn of it
     try:
@@ -110,10 +114,16 @@ def _join(ray: Any, address: str) -> None:
     if "://" in address:
         raise UserError(f"--ray-address {address}: start sqeval on a machine of the cluster; give HOST:PORT or auto")
     try:
+        host, _, port = address.rpartition(":")
+        if address != "auto":
+            socket.create_connection((host, int(port)), timeout=CONNECTED).close()  # Ray would try for minutes
         ray.init(address=address, **_SILENT)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"--ray-address {address}: no cluster of this Ray can be joined there: {reason}") from None
+        raise UserError(
+            f"--ray-address {address}: no cluster can be joined there: {reason}; give HOST:PORT of its head or auto "
+            "(one that asks for a token wants RAY_AUTH_MODE=token)"
+        ) from None
 
 
 _SILENT: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
