@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shades import Looker, environment
+from shades import Looker, environment, write_data
 from test_survival import content
 
 from sqeval.config import RunConfig
@@ -77,7 +77,8 @@ def reached(port: int) -> bool:
 
 
 @pytest.mark.slow
-def test_a_machine_of_the_cluster_is_lost(config: Make, data: Path, site: Path, tmp_path: Path) -> None:
+def test_a_machine_of_the_cluster_is_lost(config: Make, site: Path, tmp_path: Path) -> None:
+    data = write_data(tmp_path / "many", images=120)  # enough that both machines get some
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     surroundings = environment(site) | token | {"OMP_NUM_THREADS": "1"}
     port = free_port()
@@ -94,10 +95,10 @@ def test_a_machine_of_the_cluster_is_lost(config: Make, data: Path, site: Path, 
         end(other)
         _, told = run.communicate(timeout=300)
     assert run.returncode == 0, told
-    evaluate(config(name="whole"), model=Looker())
+    evaluate(config(name="whole", data=str(data)), model=Looker())
     assert content(config().folder) == content(config(name="whole").folder)
     shares = json.loads((config().folder / "run.json").read_bytes())["throughput"]["workers"]
-    assert sum(share["questions"] for share in shares) == 25
+    assert sum(share["questions"] for share in shares) == 361
     assert any(share["lost"] for share in shares)
 
 
