@@ -5,19 +5,25 @@
     python benchmarks/plan.py --images 100e6             # that many images with a question each, instead of the suite
 
 An image costs the model its vision tower and the 611 tokens before the questions, a question its own tokens. The two
-prices follow from two measured rates, of questions in groups of 32 and of 6 an image; the usual ones were measured on an
-H100 with a prototype of the engine (LLaVA-1.5-7B's shape, random weights, bfloat16). `benchmarks/engine.py --device cuda
---size 7b` prints yours. 13B is 7B times the parameters: both are bound by matrix products. Sizes are those that the
-tasks state (`sqeval tasks show NAME`); images that several benchmarks share are counted for each.
+prices follow from two rates, of questions in groups of 32 and of 6 an image. Those that are assumed were measured on an
+H100 with a prototype of the engine (LLaVA-1.5-7B's shape, random weights, bfloat16); `benchmarks/engine.py --device
+cuda --size 7b` prints yours. 13B is 7B times its parameters: matrix products bound both. Sizes are those that the tasks
+state (`sqeval tasks show NAME`); an image that several benchmarks use is counted for each. Opening an image is
+measured here, on one core. What an option stands for is an assumption until you give yours.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import time
 from dataclasses import dataclass
 
+import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from transformers import CLIPImageProcessor
 
 from sqeval.registry import get_task
 
@@ -75,8 +81,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--store", type=float, default=10.0, help="GB/s that the storage gives all machines together")
     parser.add_argument("--machine", type=int, default=8, help="GPUs of a machine, which read the weights once")
     parser.add_argument("--handing", type=float, default=0.3, help="seconds in which a GPU waits for each portion")
-    parser.add_argument("--driver", type=float, default=10_000, help="answers/s that one run scores and writes")
-    parser.add_argument("--decode", type=float, default=12, help="ms of a core to open and resize an image")
+    parser.add_argument("--driver", type=float, default=20_000, help="answers/s of one run (benchmarks/workers.py)")
+    parser.add_argument("--decode", type=float, help="ms of a core to open and resize an image; otherwise measured")
     parser.add_argument("--image-kb", type=float, default=160, help="KB of an image")
     parser.add_argument("--images", type=float, help="so many images with a question each, instead of the suite")
     return parser.parse_args()
@@ -89,10 +95,26 @@ def prices(rate32: float, rate6: float) -> tuple[float, float]:
     return many / rate32 - many * long * token, token
 
 
+def decoding() -> float:
+    """Milliseconds in which a core opens a JPEG of 640×480 and makes it 336×336 numbers, as the engine's workers do."""
+    shades = np.kron(np.random.default_rng(0).integers(0, 256, (60, 80, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    held = io.BytesIO()
+    Image.fromarray(shades).save(held, "JPEG", quality=90)
+    process = CLIPImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
+    best = float("inf")
+    for _ in range(20):
+        began = time.process_time()
+        process([Image.open(io.BytesIO(held.getvalue())).convert("RGB")], return_tensors="np")
+        best = min(best, time.process_time() - began)
+    return 1e3 * best
+
+
 def main() -> None:
     args = arguments()
+    args.decode = args.decode or decoding()
     image, token = prices(args.rate32, args.rate6)
     CONSOLE.print(f"7B: {1e3 * image:.1f} ms an image, {1e3 * token:.4f} ms a token of a question")
+    CONSOLE.print(f"opening an image: {args.decode:.1f} ms of a core")
     suite = SUITE
     if args.images:
         suite = (Benchmark("images", "", 31, images=int(args.images), questions=int(args.images)),)
@@ -140,7 +162,9 @@ def clock(args: argparse.Namespace, questions: float, images: float, seconds: fl
             gigabytes = 2 * BILLIONS[name]
             load = max(gigabytes / args.disk, gigabytes * machines / args.store)
             work = seconds * scale(name) / gpus
-            waiting = work / 10 * args.handing + 1  # a portion is 10 seconds; the last ones end within one
+            waiting = args.handing * (
+                work / 10 + 7
+            )  # portions of 10 seconds; the last ones halve, down to 16 questions
             asking = max(work + waiting, questions / args.driver)
             parts = {"the model": work, "begin and load": args.begin + load}
             if asking > work + waiting:
