@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ SHORT = 24
 """Characters of a folder for temporary files below which sockets can be made: the kernel takes paths of 107."""
 CONNECTED = 10.0
 """Seconds in which the head of a cluster must take a connection."""
+TRIES = 2
+"""Ray gives itself half a minute to start, which a busy machine may miss."""
 STORE = 100 << 20
 """Bytes of memory that Ray's processes share; ours tell each other little."""
 
@@ -91,7 +94,6 @@ def room(machines: Sequence[Mapping[str, float]], workers: int, device: str) -> 
 
 
 def _ray() -> Any:
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # what it warns of, we tell
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # asks no server, and no question on the terminal
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it will be, and Ray would warn of it
     try:
@@ -102,12 +104,22 @@ def _ray() -> Any:
 
 
 def _start(ray: Any, folder: str, workers: int, cpu: bool) -> None:
-    """A cluster of this machine alone, which the network does not see."""
+    """A cluster of this machine alone, which the network does not see. Raises UserError."""
+    if not any(name.startswith("RAY_AUTH_") for name in os.environ):
+        # Only who knows it may use the cluster. Ray would keep one in the user's home, which may be read-only.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ray.init(
-        address="local", _temp_dir=folder, num_cpus=max(cores, workers),
-        num_gpus=0 if cpu else None, object_store_memory=STORE, include_dashboard=False, **_SILENT,
-    )  # fmt: skip
+    for attempt in range(TRIES):
+        try:
+            ray.init(
+                address="local", _temp_dir=folder, num_cpus=max(cores, workers), num_gpus=0 if cpu else None,
+                object_store_memory=STORE, include_dashboard=False, **_SILENT,
+            )  # fmt: skip
+            return
+        except Exception as error:  # Ray's own for "timed out" is of no other kind
+            ray.shutdown()
+            if attempt == TRIES - 1:
+                raise UserError(f"Ray cannot be started on this machine: {error}") from error
 
 
 def _join(ray: Any, address: str) -> None:
