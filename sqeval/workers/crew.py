@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 REPLACEMENTS = 3
 """For each worker that was asked for, so many are started anew before a run goes on with fewer."""
-PATIENCE = 20.0
-"""Seconds without any worker after which the user is told what is free."""
+PATIENCE = 60.0
+"""Seconds without any worker after which the user is told what is free: a GPU may be waited for."""
 
 
 class WorkerLostError(Exception):

@@ -57,12 +57,14 @@ class Pool:
 
     def start(self) -> None:
         """Start all workers, and wait until one is ready. Raises UserError."""
+        told = False
         while self.crew.identity is None:
             self.crew.fill(self.crew.wanted)
             heard = self.crew.wait(PATIENCE)
             for hand in heard:
                 self.crew.greet(hand)
-            if not heard:
+            if not heard and not told:
+                told = True
                 self.crew.progress.note(f"no worker is ready yet; the cluster has free: {self.crew.free()}")
 
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
