@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from sqeval.workers.worker import Worker, versions
 Make = Callable[..., RunConfig]
 SCRIPT = """
 import sys
+import tempfile
 import hands
 from sqeval.config import RunConfig
 from sqeval.evaluation import evaluate
@@ -40,10 +42,16 @@ COMMAND = "import sys; sys.modules['ray'] = None; from sqeval.cli.app import mai
 
 
 @pytest.fixture
-def started(config: Make, data: Path, site: Path, tmp_path: Path) -> Iterator[psutil.Process]:
+def ours() -> Iterator[Path]:
+    """A folder for Ray's files, which needs a short name."""
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def started(config: Make, data: Path, site: Path, tmp_path: Path, ours: Path) -> Iterator[psutil.Process]:
     """A process that asks by two workers, and has three answers on disk. All that it starts must end with it."""
-    (tmp_path / "ours").mkdir()
-    surroundings = environment(site) | {"TMPDIR": str(tmp_path / "ours"), "OMP_NUM_THREADS": "1"}
+    surroundings = environment(site) | {"TMPDIR": str(ours), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(data), str(tmp_path / "results")]
     with (
         open(tmp_path / "stderr", "wb") as errors,
@@ -57,6 +65,7 @@ def started(config: Make, data: Path, site: Path, tmp_path: Path) -> Iterator[ps
         # But for Ray's own agents, which take a minute to see that they are alone.
         working = [child for child in driver.children(recursive=True) if "Agent" not in child.name()]
         assert len(working) > 3
+        assert os.listdir(ours)
         yield driver
         process.wait()
         _, alive = psutil.wait_procs(working, timeout=60)
@@ -72,7 +81,7 @@ def started(config: Make, data: Path, site: Path, tmp_path: Path) -> Iterator[ps
     ],
 )
 def test_a_run_whose_command_is_ended_goes_on(
-    number: signal.Signals, code: int, started: psutil.Process, config: Make, tmp_path: Path
+    number: signal.Signals, code: int, started: psutil.Process, config: Make, tmp_path: Path, ours: Path
 ) -> None:
     if number == signal.SIGINT:
         os.killpg(started.pid, number)  # as Ctrl-C does
@@ -85,7 +94,7 @@ def test_a_run_whose_command_is_ended_goes_on(
     evaluate(config(name="whole"), model=Looker())
     assert content(config().folder) == content(config(name="whole").folder)
     if number != signal.SIGKILL:
-        assert os.listdir(tmp_path / "ours") == []  # no files of Ray's stay
+        assert os.listdir(ours) == []
 
 
 def test_without_ray_one_message_says_what_to_install(data: Path, site: Path, tmp_path: Path) -> None:
