@@ -22,6 +22,8 @@ FOREIGN = {
     *("--power", "--reuse", "--use_cache"),  # of other harnesses
     *("--batch_size", "--log_samples", "--model_args"),
     *("--against", "--clock", "--compile", "--photos", "--rounds", "--size"),  # of benchmarks/
+    *("--decode", "--rate32", "--rate6"),
+    *("--address", "--head", "--port"),  # of Ray
     *("--config_file", "--main_process_ip", "--main_process_port", "--machine_rank", "--nproc_per_node"),
     *("--num_machines", "--num_processes"),
     *("--local-dir", "--repo-type", "--no-deps"),
