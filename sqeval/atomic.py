@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from sqeval.errors import UserError
+
+
+@contextmanager
+def explained(path: Path, comfort: str = "") -> Iterator[None]:
+    """Disk full, read-only folder, ...: UserError with one message, which ends in `comfort`."""
+    try:
+        yield
+    except OSError as error:
+        told = f"{error.filename or path}: cannot be written: {error.strerror or error}"
+        raise UserError(told + (f"; {comfort}" if comfort else "")) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -211,11 +211,5 @@ def _line(record: Record) -> bytes:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Disk full, read-only folder, ...: one message that says what is safe and what to do."""
-    try:
+    with atomic.explained(path, "what was written before is kept, and the same command continues from there"):
         yield
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or path}: cannot be written: {error.strerror or error}; "
-            "what was written before is kept, and the same command continues from there"
-        ) from error

@@ -14,7 +14,7 @@ from sqeval.data.files import read_csv, read_lines
 from sqeval.data.images import ImageRef
 from sqeval.data.text import read_text
 from sqeval.errors import DataError, UserError
-from sqeval.lock import locked
+from sqeval.lock import locked_file
 from sqeval.model import Model
 from sqeval.progress import Progress, Silent
 from sqeval.questions.asking import Asker, How
@@ -78,8 +78,7 @@ def ask_all(
     UserError if `out` holds other conditions, or if another process writes it.
     """
     progress = progress or Silent()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.parent):
+    with locked_file(out):
         gens = {condition.run_id: dict(asker.asking(condition.how)) for condition in wanted}
         kept = {} if fresh else _kept(out, model, gens)
         write_questions(out, kept.values())  # without a torn line, and without failures

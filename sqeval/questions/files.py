@@ -90,9 +90,10 @@ def read_questions(path: Path) -> list[ImageQuestions]:
 
 
 def write_questions(path: Path, asked: Iterable[ImageQuestions]) -> None:
-    """Replace the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_chunks(path, map(encoded, asked))
+    """Replace the file. Raises UserError if that cannot be done."""
+    with atomic.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_chunks(path, map(encoded, asked))
 
 
 def encoded(image: ImageQuestions) -> bytes:

@@ -13,7 +13,7 @@ from sqeval import atomic
 from sqeval.atomic import drop_torn_line
 from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
-from sqeval.lock import locked
+from sqeval.lock import locked_file
 from sqeval.model import Completion, Group, Model, Request, Settings
 from sqeval.planner import digest
 from sqeval.progress import Progress, Silent
@@ -64,8 +64,7 @@ def interview(
     is asked for again. Raises UserError for a missing image, and if another process writes the file.
     """
     progress = progress or Silent()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.parent):
+    with locked_file(out):
         wanted = list(_wanted(images, model, what))
         kept = _kept(out, {answer.key: answer.request for answer, *_ in wanted})
         _write(out, kept.values())
@@ -147,7 +146,8 @@ def _kept(out: Path, hashes: Mapping[Key, str | None]) -> dict[Key, Answer]:
 
 
 def _write(out: Path, answers: Iterable[Answer]) -> None:
-    atomic.write_chunks(out, map(_line, answers))
+    with atomic.explained(out):
+        atomic.write_chunks(out, map(_line, answers))
 
 
 def _line(answer: Answer) -> bytes:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sqeval import atomic
 from sqeval.data.files import read_object
 from sqeval.data.text import read_text
 from sqeval.errors import DataError, UserError
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.rating_page import write_page
+from sqeval.report.files import write_text
 from sqeval.report.text import spreadsheet
 
 ITEMS = {
@@ -62,10 +62,9 @@ def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: 
     writer.writerow(["item", "image", "question", *ITEMS, OVERALL])
     for number, (image, _, question) in enumerate(order, 1):
         writer.writerow([number, spreadsheet(image.image or image.image_id), spreadsheet(question)])
-    folder.mkdir(parents=True, exist_ok=True)
     key = {str(number): {"qid": qid, "image_id": image.image_id} for number, (image, qid, _) in enumerate(order, 1)}
-    atomic.write_text(folder / KEY, json.dumps({"items": key, "questions": ITEMS}, ensure_ascii=False, indent=1) + "\n")
-    atomic.write_text(folder / SHEET, text.getvalue())
+    write_text(folder / KEY, json.dumps({"items": key, "questions": ITEMS}, ensure_ascii=False, indent=1) + "\n")
+    write_text(folder / SHEET, text.getvalue())
     asked = [(image.image, image.image or image.image_id, question) for image, _, question in order]
     write_page(folder / PAGE, asked, ITEMS, OVERALL)
     return len(order)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from sqeval import atomic
 from sqeval.data.images import ImageRef
 from sqeval.progress import Progress, Silent
+from sqeval.report.files import write_text
 from sqeval.report.html import thumbnails
 from sqeval.report.html.render import render
 from sqeval.report.text import plain, spreadsheet
@@ -41,4 +41,4 @@ def write_page(
     ]
     style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("rating.css", "rating.js"))
     view = {"questions": questions, "items": items, "overall": overall}
-    atomic.write_text(path, render("sqeval.questions", "rating.html.j2", style=style, script=script, **view))
+    write_text(path, render("sqeval.questions", "rating.html.j2", style=style, script=script, **view))
