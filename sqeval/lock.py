@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from sqeval.atomic import explained
+from sqeval.atomic import drop_leftovers, explained
 from sqeval.errors import UserError
 
 LOCK = ".lock"
@@ -33,6 +33,8 @@ def locked_file(file: Path) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{file} is being written by another process; wait for it, or give another -o"
     with _held(file.with_name(f".{file.name}{LOCK}"), busy):
+        with explained(file):
+            drop_leftovers(file)
         yield
 
 

@@ -156,8 +156,7 @@ def opened(path: Path) -> Iterator[RunFolder]:
         with _explained(path):
             path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(path))
-            for torn in path.glob(f".{RUN}.*.tmp"):
-                torn.unlink()
+            atomic.drop_leftovers(path / RUN)
             foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
         if foreign and RUN not in foreign:
             raise UserError(f"{path} is not a run folder (it holds {foreign[0]} and no {RUN}); give another --name")

@@ -91,15 +91,15 @@ Wanted = tuple[Answer, str, ImageRef | None]
 def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> Iterator[Wanted]:
     who, family = model.identity.name, model.identity.kind
     version = model.identity.checkpoint_hash or model.identity.checkpoint
-    refs = [_reference(image) for image in images]
-    for place, image in enumerate(images):
-        others = _others(place, len(images), what)
+    refs = {image.image_id: _reference(image) for image in images}  # several conditions ask about the same images
+    places = {name: place for place, name in enumerate(refs)}
+    for image in images:
+        others = _others(places[image.image_id], list(refs), what)
         for asked in image.questions:
             prompt = PROMPT.format(question=normalise(asked.text).core)
             for condition in what.conditions:
-                pictures: Sequence[int | None] = _PICTURES[condition](place, others)
-                for picture in pictures:
-                    name = images[picture].image_id if picture is not None and condition == "cf" else None
+                for picture in _PICTURES[condition](image.image_id, others):
+                    name = picture if condition == "cf" else None
                     for k in range(what.samples):
                         ref = None if picture is None else refs[picture]
                         key = None if ref is None else ref.key
@@ -107,18 +107,18 @@ def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> 
                         yield Answer(asked.qid, who, condition, "", k, name, family, request), prompt, ref
 
 
-_PICTURES: Mapping[Condition, Callable[[int, Sequence[int]], Sequence[int | None]]] = {
-    "img": lambda place, others: [place],
-    "blind": lambda place, others: [None],
-    "cf": lambda place, others: others,
+_PICTURES: Mapping[Condition, Callable[[str, Sequence[str]], Sequence[str | None]]] = {
+    "img": lambda own, others: [own],
+    "blind": lambda own, others: [None],
+    "cf": lambda own, others: others,
 }
 """Which images a question is asked about."""
 
 
-def _others(place: int, images: int, what: Interview) -> list[int]:
+def _others(place: int, images: Sequence[str], what: Interview) -> list[str]:
     """Other images, drawn by seed and image."""
     rng = np.random.default_rng([what.seed, place])
-    pool = [i for i in range(images) if i != place]
+    pool = [name for name in images if name != images[place]]
     return [pool[i] for i in rng.permutation(len(pool))[: what.others]]
 
 
