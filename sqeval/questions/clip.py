@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sqeval.data.images import ImageRef
 from sqeval.errors import UserError
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.relevance import Floats
@@ -59,14 +60,11 @@ class Clip:
         return _pooled(self._model.get_text_features(**inputs.to(self._device)))
 
     def _pictures(self, paths: Sequence[str]) -> Any:
-        from PIL import Image, UnidentifiedImageError
-
         pictures = []
         for path in paths:
             try:
-                with Image.open(path) as picture:
-                    pictures.append(picture.convert("RGB"))
-            except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+                pictures.append(ImageRef(path, Path(path)).open())
+            except (OSError, ValueError) as error:
                 raise UserError(f"{path}: not an image that can be read ({error})") from None
         inputs = self._processor(images=pictures, return_tensors="pt")
         return _pooled(self._model.get_image_features(**inputs.to(self._device)))

@@ -28,13 +28,12 @@ def main() -> int:
     options.add_argument("--only", default=None, help="names of commands, separated by commas")
     given = options.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
-    print(
-        f"seed {seed}\n{'command':<10}{'kills':>8}{'too late':>10}{'folders':>9}{'faults':>8}{'seconds':>9}", flush=True
-    )
+    print(f"seed {seed}")
+    print(f"{'command':<10}{'kills':>8}{'too late':>10}{'folders':>9}{'faults':>8}{'seconds':>9}", flush=True)
     faults = 0
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        nursery = Nursery(work / "log")
+        nursery = Nursery()
         for command in commands(work):
             alone = whole(command, nursery, work / command.name)
             if given.only and command.name not in given.only.split(","):

@@ -6,41 +6,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from killed_commands import Command, Count, commands, whole
+from killed_commands import Count, Whole
 from nursery import Nursery
 
 SEED = 0
+NAMES = ("run", "score", "ask", "answer", "train")
 
 
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    nursery = Nursery(tmp_path_factory.mktemp("nursery") / "log")
-    yield nursery
-    nursery.close()
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_goes_on_where_it_was_killed(
+    name: str, nursery: Nursery, wholes: dict[str, Whole], tmp_path: Path
+) -> None:
+    count = Count()
+    wholes[name].kill(nursery, tmp_path / "out", random.Random(f"{SEED} {name}"), count)
+    print(f"{name}: {count.kills} kills, seed {SEED}")
+    assert not count.faults
+    assert count.chains == 1
 
 
-def test_every_command_goes_on_where_it_was_killed(nursery: Nursery, tmp_path: Path) -> None:
-    faults, seen = [], set()
-    for command in commands(tmp_path):
-        alone, count = whole(command, nursery, tmp_path / command.name), Count()
-        alone.kill(nursery, tmp_path / f"{command.name}-killed", random.Random(f"{SEED} {command.name}"), count)
-        print(f"{command.name}: {count.kills} kills, seed {SEED}")
-        faults += [f"{command.name}: {fault}" for fault in count.faults]
-        seen.add(command.name)
-        assert count.chains == 1
-    assert not faults
-    assert seen == {"run", "score", "ask", "answer", "train"}
-
-
-def test_a_fault_is_seen(nursery: Nursery, tmp_path: Path) -> None:
+def test_a_fault_is_seen(nursery: Nursery, wholes: dict[str, Whole], tmp_path: Path) -> None:
     """What counts faults counts one where a command ends otherwise than it did alone."""
-    command = Command("run", "sqeval", ("tasks", "list"))
-    alone, count = whole(command, nursery, tmp_path / "alone"), Count()
-    alone.content = {"it": b"what was there when nobody killed it"}
-    alone.events = 1
-    alone.kill(nursery, tmp_path / "killed", random.Random(0), count)
-    assert len(count.faults) == 1
+    other, count = replace(wholes["score"], content={"it/run.json": {}}), Count()
+    other.kill(nursery, tmp_path / "out", random.Random(0), count)
+    assert len(count.faults) == 5  # run.json, and of two tasks each samples and metrics

@@ -17,8 +17,8 @@ from sqeval.data.mini import ensure_mini
 
 CLOCK = frozenset({"seconds", "tokens_per_second", "images_per_second", "memory_gb"})
 """What the journal of a training knows of the clock."""
-TIMES = ("timing", "throughput", "command")
-"""What run.json knows of it, and of the words that were typed."""
+TIMES = ("timing", "throughput", "command", "git")
+"""What run.json knows of it, of the words that were typed, and of changes to the code."""
 IMAGES, CHAIN = 5, 4
 
 
@@ -82,7 +82,7 @@ class Whole:
     """The shortest that it took."""
 
     def kill(self, nursery: Nursery, out: Path, draw: random.Random, count: Count, most: int = CHAIN) -> None:
-        """Kill the command in `out` up to `most` times, at moments that `draw` gives; then let it finish and compare."""
+        """Kill the command in `out` up to `most` times, at moments that `draw` gives; finish it and compare."""
         told = []
         for _ in range(draw.randint(1, most)):
             if draw.random() < 0.5:

@@ -1,13 +1,14 @@
 """Commands in processes of their own that start at once: forked from one that has imported everything and done nothing.
 
 `python tests/support/nursery.py` reads requests, a JSON object a line, and answers with two lines: the number of the
-new process, and, when that has ended, its exit status and how many file events it came to.
+new process, and, when that has ended, its exit status, how many file events it came to, and what it said.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -43,20 +44,25 @@ class Ended:
 class Nursery:
     """Starts processes, one at a time."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "NO_COLOR": "1"}
-        self._log = log
         self._parent = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self._line()
 
     def run(
-        self, program: str, words: list[str], folder: Path, *, after: float | None = None, event: int | None = None
-    ) -> Ended:
-        """The command, killed `after` seconds or just before its `event`-th file event below `folder`, if given."""
+        self, program: str, words: list[str], folder: Path, *, after: float | None = None, event: int | None = None,
+        file_bytes: int | None = None, memory: int | None = None,
+    ) -> Ended:  # fmt: skip
+        """The command, killed `after` seconds or just before its `event`-th file event below `folder`, if given.
+
+        file_bytes: no file may become longer, as if the disk were full. memory: bytes that it may have, besides those
+        that it starts with.
+        """
         assert self._parent.stdin is not None
-        request = {"program": program, "words": words, "folder": str(folder), "event": event, "log": str(self._log)}
+        request = {"program": program, "words": words, "folder": str(folder), "event": event}
+        request |= {"file_bytes": file_bytes, "memory": memory}
         request["reap"] = after is not None  # a number must not be used again before it is killed
         self._parent.stdin.write(json.dumps(request) + "\n")
         self._parent.stdin.flush()
@@ -66,8 +72,8 @@ class Nursery:
             os.kill(child, signal.SIGKILL)  # or what is left of it: it is waited for below
             self._parent.stdin.write("\n")
             self._parent.stdin.flush()
-        status, events = self._line()
-        return Ended(status, events, time.monotonic() - began, self._log.read_text("utf-8", "replace"))
+        status, events, said = self._line()
+        return Ended(status, events, time.monotonic() - began, said)
 
     def close(self) -> None:
         """Start no more."""
@@ -87,22 +93,26 @@ def serve() -> None:
     print("0", flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        ours, theirs = os.pipe()
+        said, events = os.pipe(), os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(ours)
-            _be(request, theirs)
-        os.close(theirs)
+            _be(request, said[1], events[1])
+        for _, theirs in (said, events):
+            os.close(theirs)
         print(child, flush=True)
-        with os.fdopen(ours, "rb") as pipe:
-            events = pipe.read()
+        texts = [_all(ours) for ours, _ in (said, events)]
         if request["reap"]:
             sys.stdin.readline()
         _, status = os.waitpid(child, 0)
-        print(json.dumps([os.waitstatus_to_exitcode(status), int(events or 0)]), flush=True)
+        print(json.dumps([os.waitstatus_to_exitcode(status), int(texts[1] or 0), texts[0]]), flush=True)
 
 
-def _be(request: dict[str, Any], pipe: int) -> None:
+def _all(pipe: int) -> str:
+    with os.fdopen(pipe, "rb") as stream:
+        return stream.read().decode("utf-8", "replace")
+
+
+def _be(request: dict[str, Any], said: int, events: int) -> None:
     """Run the command, and do not return."""
     seen = 0
 
@@ -113,10 +123,15 @@ def _be(request: dict[str, Any], pipe: int) -> None:
             if seen == request["event"]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for number, handle in enumerate((nothing, log, log)):
+    for number, handle in enumerate((nothing, said, said)):
         os.dup2(handle, number)
+    os.close(said)
+    if request["file_bytes"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
+    if request["memory"] is not None:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + request["memory"],) * 2)
     sys.addaudithook(hook)
     status = 1
     try:
@@ -132,7 +147,7 @@ def _be(request: dict[str, Any], pipe: int) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(pipe, str(seen).encode())
+        os.write(events, str(seen).encode())
         os._exit(status)
 
 
