@@ -24,6 +24,7 @@ from sqeval import atomic
 from sqeval.errors import DataError, UserError
 from sqeval.lock import locked
 from sqeval.records import Record
+from sqeval.shapes import require_metrics, require_run
 
 RUN, SAMPLES, METRICS, SUBMISSION = "run.json", "samples.jsonl", "metrics.json", "submission"
 SYNC_SECONDS = 2.0
@@ -37,8 +38,11 @@ class RunFolder:
     path: Path
 
     def read(self) -> dict[str, Any] | None:
-        """run.json, or None if there is none yet. Raises DataError if it is not an object of JSON."""
-        return read_json(self.path / RUN)
+        """run.json, or None if there is none yet. Raises DataError for any other content."""
+        run = read_json(self.path / RUN)
+        if run is not None:
+            require_run(run, self.path / RUN)
+        return run
 
     def write(self, run: Mapping[str, Any]) -> None:
         """Replace run.json."""
@@ -69,8 +73,11 @@ class TaskFolder:
         return read_records(self.path / SAMPLES)
 
     def metrics(self) -> dict[str, Any] | None:
-        """metrics.json, or None while the task is not complete."""
-        return read_json(self.path / METRICS)
+        """metrics.json, or None while the task is not complete. Raises DataError for any other content."""
+        metrics = read_json(self.path / METRICS)
+        if metrics is not None:
+            require_metrics(metrics, self.path / METRICS)
+        return metrics
 
     def reopen(self) -> None:
         """Make the task incomplete: what stands in metrics.json and in the submission is no longer true."""
@@ -187,7 +194,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"is not JSON ({error}); restore it, or start over with --fresh", file=path) from None
     if not isinstance(value, dict):
         raise DataError("expected an object", file=path)

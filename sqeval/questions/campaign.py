@@ -12,7 +12,7 @@ from typing import Any
 from sqeval.atomic import drop_torn_line
 from sqeval.data.files import read_csv, read_lines
 from sqeval.data.images import ImageRef
-from sqeval.data.text import read_text
+from sqeval.data.text import is_file, read_text, show
 from sqeval.errors import DataError, UserError
 from sqeval.lock import locked_file
 from sqeval.model import Model
@@ -44,9 +44,9 @@ def find_images(where: Path) -> list[ImageRef]:
         found = {path.relative_to(where).as_posix(): path for path in paths}
     elif where.is_file():
         found = {name: where.parent / name for name in _manifest(where)}
-        lost = [name for name, path in found.items() if not path.is_file()]
+        lost = [name for name, path in found.items() if not is_file(path)]
         if lost:
-            raise DataError(f"{len(lost)} images are missing, the first is {lost[0]!r}", file=where)
+            raise DataError(f"{len(lost)} images are missing, the first is {show(lost[0])}", file=where)
     else:
         raise UserError(f"--images {where}: no such folder or file")
     if not found:

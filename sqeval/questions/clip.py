@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sqeval.data.images import ImageRef
+from sqeval.data.text import is_file
 from sqeval.errors import UserError
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.relevance import Floats
@@ -37,7 +38,7 @@ class Clip:
             raise UserError(f"--clip {checkpoint}: {type(self._model).__name__} has no text and image features")
 
     def knows(self, image: ImageQuestions) -> bool:
-        return image.image is not None and Path(image.image).is_file()
+        return image.image is not None and is_file(Path(image.image))
 
     def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
         texts = self._features(questions, self._texts)

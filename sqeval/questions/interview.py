@@ -12,6 +12,7 @@ import numpy as np
 from sqeval import atomic
 from sqeval.atomic import drop_torn_line
 from sqeval.data.images import ImageRef
+from sqeval.data.text import is_file
 from sqeval.errors import UserError
 from sqeval.lock import locked_file
 from sqeval.model import Completion, Group, Model, Request, Settings
@@ -123,7 +124,7 @@ def _others(place: int, images: Sequence[str], what: Interview) -> list[str]:
 
 
 def _reference(image: ImageQuestions) -> ImageRef:
-    if image.image is None or not Path(image.image).is_file():
+    if image.image is None or not is_file(Path(image.image)):
         raise UserError(f"image {image.image_id}: no file {image.image or 'is named'}; answers need the images")
     return ImageRef(image.image_id, Path(image.image))
 

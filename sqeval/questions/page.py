@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sqeval import __version__
 from sqeval.data.images import ImageRef
-from sqeval.data.text import read_text
+from sqeval.data.text import is_file, read_text
 from sqeval.errors import DataError
 from sqeval.progress import Progress, Silent
 from sqeval.questions import figures
@@ -45,7 +45,7 @@ def write(runs: Sequence[Stored], path: Path, validation: Path | None = None, pr
     wanted += [head["image"] for head in heads]
     images = list(dict.fromkeys(image for image in wanted if image))
     folder = path.with_name(f"{path.stem}_files")
-    refs = [ImageRef(image, Path(image)) if Path(image).is_file() else None for image in images]
+    refs = [ImageRef(image, Path(image)) if is_file(Path(image)) else None for image in images]
     made = thumbnails.make(refs, int(EMBED_MB * 1e6), folder, progress)
     addresses = dict(zip(images, made.addresses, strict=True))
     view = {
@@ -157,7 +157,7 @@ def _validation(path: Path | None) -> dict[str, Any] | None:
             corruption: {c["metric"]: c for c in checks if c["corruption"] == corruption}
             for corruption in dict.fromkeys(check["corruption"] for check in checks)
         }
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise DataError(f"expected what `questions validate -o` writes ({error})", file=path) from None
     return {"run": plain(name, 40), "metrics": metrics, "rows": rows}
 

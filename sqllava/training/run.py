@@ -127,7 +127,7 @@ def _begun(out: Path) -> bool:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SqLlavaError(f"{path}: not valid JSON: {error}") from error
 
 

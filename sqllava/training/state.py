@@ -79,7 +79,7 @@ def read_position(checkpoint: Path) -> Position:
     """Raises ResumeError if the checkpoint is damaged."""
     try:
         return Position(**json.loads((checkpoint / "position.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ResumeError(
             f"{checkpoint}: not a complete checkpoint ({error}); remove it to use an older one"
         ) from error
