@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,6 +28,7 @@ from sqeval.records import Record
 from sqeval.shapes import require_metrics, require_run
 
 RUN, SAMPLES, METRICS, SUBMISSION = "run.json", "samples.jsonl", "metrics.json", "submission"
+_ODD = re.compile(r"[^\n -~]")
 SYNC_SECONDS = 2.0
 """How often appended lines are forced to the disk; a killed process loses none, a power cut this much."""
 
@@ -202,8 +204,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """JSON for people and programs; NaN, which JSON lacks, raises ValueError."""
-    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """JSON for people and programs: what no terminal prints is escaped. NaN, which JSON lacks, raises ValueError."""
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return _ODD.sub(lambda odd: odd[0] if odd[0].isprintable() else json.dumps(odd[0])[1:-1], text)
 
 
 def _remove_if_empty(path: Path) -> None:

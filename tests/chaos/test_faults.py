@@ -36,6 +36,19 @@ def test_a_full_disk_loses_nothing(
     assert not differing(alone.content, content(out))
 
 
+@pytest.mark.parametrize(("name", "megabytes"), [("run", 10), ("answer", 100), ("train", 10)])
+def test_memory_that_runs_out_loses_nothing(
+    name: str, megabytes: int, nursery: Nursery, wholes: dict[str, Whole], tmp_path: Path
+) -> None:
+    """Wherever it does: the process may end as it likes, and the next one goes on."""
+    alone, out = wholes[name], tmp_path / "out"
+    words = alone.command.typed(out)
+    nursery.run(alone.command.program, words, out, memory=megabytes << 20)
+    ended = nursery.run(alone.command.program, words, out)
+    assert ended.status == 0, ended.said
+    assert not differing(alone.content, content(out))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_that_cannot_be(name: str, nursery: Nursery, wholes: dict[str, Whole], tmp_path: Path) -> None:
     """As a read-only one, but for root too: a file stands where the folder should be."""

@@ -83,7 +83,7 @@ def make_run(
         part.replace(records)
         metrics = {metric.name: estimate(metric).to_json() for metric in task.metrics(records)}
         result = {"task": name, "version": version, "primary": task.primary, "metrics": metrics}
-        part.finish({**result, "counts": counts(records), "hashes": {**hashes, "checkpoint": checkpoint}}, None)
+        part.finish({**result, "counts": counts(records), "hashes": {**hashes, "checkpoint": checkpoint}}, {})
     run.write({**info, "status": "complete", "tasks": {name: {} for name in tasks}})
     loaded = load_run(folder)
     run.write({**info, "status": status, "tasks": {name: {} for name in tasks}})

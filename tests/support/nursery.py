@@ -44,8 +44,9 @@ class Ended:
 class Nursery:
     """Starts processes, one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, hash_seed: int = 1) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "NO_COLOR": "1"}
+        environment["PYTHONHASHSEED"] = str(hash_seed)
         self._parent = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
