@@ -50,10 +50,10 @@ def test_no_planted_key_is_found_again(refused: bool, tmp_path: Path) -> None:
             command = [sys.executable, "-c", MAIN, *words]
             return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False)
 
+        run = ("run", "--tasks", "mmvet", "--model", "majority", "--data", "data")
         told = [
-            sqeval("run", "--tasks", "mmvet", "--model", "majority", "--data", "data", "--judge", "gpt", "--name", "it"),
-            sqeval("run", "--tasks", "mmvet", "--model", "majority", "--data", "data", "--name", "given",
-                   "--model-args", f"api_key={GIVEN}"),
+            sqeval(*run, "--judge", "gpt", "--name", "it"),
+            sqeval(*run, "--model-args", f"api_key={GIVEN}", "--name", "given"),
             sqeval("report", "results/it", "-o", "it.html"),
             sqeval("leaderboard", "results", "--format", "json"),
         ]  # fmt: skip
