@@ -71,7 +71,9 @@ def ask_all(
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> list[ImageQuestions]:
-    """Ask about every image under every condition and write `out`; what it holds already is kept.
+    """Ask about every image under every condition and write `out`; batches of images that it holds already are kept.
+
+    A batch is asked as a whole, again if need be: what is computed together decides the last digits of probabilities.
 
     Lines are appended as images are done, and stand in the order of conditions and images at the end. An image that
     cannot be read is a line without questions and with an ``error``; it is asked about again next time. Raises
@@ -80,12 +82,13 @@ def ask_all(
     progress = progress or Silent()
     with locked_file(out):
         gens = {condition.run_id: dict(asker.asking(condition.how)) for condition in wanted}
-        kept = {} if fresh else _kept(out, model, gens)
+        batches = [images[start : start + IMAGES_AT_ONCE] for start in range(0, len(images), IMAGES_AT_ONCE)]
+        kept = {} if fresh else _whole(_kept(out, model, gens), batches, wanted)
         write_questions(out, kept.values())  # without a torn line, and without failures
         total = len(images) * len(wanted)
         with progress.tasks({"images": (total, len(kept))}) as bars, closing(Appender(out)) as appender:
             for condition in wanted:
-                todo = [image for image in images if (condition.run_id, image.key) not in kept]
+                todo = [batch for batch in batches if (condition.run_id, batch[0].key) not in kept]
                 for line in _asked(model, asker, todo, condition, gens[condition.run_id]):
                     kept[line.run_id, line.image_id] = line
                     appender.write(encoded(line))
@@ -96,12 +99,22 @@ def ask_all(
     return finished
 
 
+def _whole(
+    kept: Mapping[tuple[str, str], ImageQuestions],
+    batches: Sequence[Sequence[ImageRef]],
+    wanted: Sequence[Condition],
+) -> dict[tuple[str, str], ImageQuestions]:
+    """What is kept of batches that are kept in full."""
+    keys = [[(condition.run_id, image.key) for image in batch] for condition in wanted for batch in batches]
+    return {key: kept[key] for batch in keys if all(key in kept for key in batch) for key in batch}
+
+
 def _asked(
-    model: Model, asker: Asker, images: Sequence[ImageRef], condition: Condition, gen: Mapping[str, Any]
+    model: Model, asker: Asker, batches: Sequence[Sequence[ImageRef]], condition: Condition, gen: Mapping[str, Any]
 ) -> Iterator[ImageQuestions]:
     who = {"name": model.identity.name, "family": model.identity.kind, "revision": model.identity.checkpoint_hash}
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        batch = {image.key: image for image in images[start : start + IMAGES_AT_ONCE]}
+    for images in batches:
+        batch = {image.key: image for image in images}
         for said in asker.ask(list(batch.values()), condition.how):
             prefix = f"{condition.run_id}/{said.key}"
             yield ImageQuestions(
