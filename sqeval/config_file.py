@@ -20,13 +20,21 @@ class Value:
     line: int
 
 
+class _PlainLoader(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):  # a few lines of them stand for gigabytes
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read; write the value out", mark)
+        return super().compose_node(parent, index)
+
+
 def read_yaml(path: Path) -> dict[str, Value]:
-    """The mapping at the top of a YAML file; plain data, no tags. Raises DataError."""
+    """The mapping at the top of a YAML file; plain data, neither tags nor aliases. Raises DataError."""
     if not path.is_file():
         raise DataError("no such file; --config takes YAML, with the flags of `sqeval run` as keys", file=path)
     text = read_text(path)
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _PlainLoader(text)
         node = loader.get_single_node()
         if node is None:
             return {}

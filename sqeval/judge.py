@@ -34,6 +34,7 @@ AGAIN = frozenset({408, 409, 425, 429})
 FATAL = frozenset({401, 403, 404})
 """Refusals that any other question would meet too: key, permission, name of the model or address."""
 _SHOWN = 200
+_LONGEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,13 @@ class Judge:
             headers["Authorization"] = f"Bearer {self._key}"
         request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
         with self._opener.open(request, timeout=TIMEOUT) as answer:
-            return _reply(json.loads(answer.read()), self.name)
+            text = answer.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ValueError("a reply of more than 16 MiB")
+        try:
+            return _reply(json.loads(text), self.name)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
     def _body(self, error: urllib.error.HTTPError) -> str:
         """What the server says about its refusal, in a line."""

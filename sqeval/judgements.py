@@ -69,7 +69,7 @@ def _read(path: Path) -> dict[str, Reply]:
         try:
             value = json.loads(line)
             key, text, version = value["key"], value["text"], value["version"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if isinstance(key, str) and isinstance(text, str) and isinstance(version, str):
             replies[key] = Reply(text, version)

@@ -1,4 +1,4 @@
-"""One process a folder: an advisory lock that the kernel releases when its holder dies."""
+"""One process a folder, or a file: an advisory lock that the kernel releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from sqeval.atomic import drop_leftovers, explained
 from sqeval.errors import UserError
 
 LOCK = ".lock"
@@ -18,9 +19,30 @@ _handles: set[int] = set()
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; the lock file is gone afterwards. Raises UserError if somebody else holds it."""
-    path = folder / LOCK
+    with _held(folder / LOCK, f"{folder} is in use by another process; wait for it, or give this run another --name"):
+        yield
+
+
+@contextmanager
+def locked_file(file: Path) -> Iterator[None]:
+    """Hold the lock of `file` alone, which need not exist: others may write beside it. Its folder is made if need be.
+
+    Raises UserError if somebody else holds it, or if the folder cannot be written.
+    """
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"{file} is being written by another process; wait for it, or give another -o"
+    with _held(file.with_name(f".{file.name}{LOCK}"), busy):
+        with explained(file):
+            drop_leftovers(file)
+        yield
+
+
+@contextmanager
+def _held(path: Path, busy: str) -> Iterator[None]:
     _leave_children_out()
-    handle = _acquire(path)
+    with explained(path):
+        handle = _acquire(path, busy)
     _handles.add(handle)
     try:
         yield
@@ -41,7 +63,7 @@ def _leave_children_out() -> None:
     os.register_at_fork(after_in_child=let_go)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, busy: str) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -50,9 +72,7 @@ def _acquire(path: Path) -> int:
                 return handle
         except BlockingIOError:
             os.close(handle)
-            raise UserError(
-                f"{path.parent} is in use by another process; wait for it, or give this run another --name"
-            ) from None
+            raise UserError(busy) from None
         except OSError as error:
             os.close(handle)
             raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -90,12 +90,33 @@ class Record:
     def from_json(cls, line: str | bytes) -> Record:
         """Read one line. Raises ValueError for anything that is not a record."""
         value = from_json(line, cache_strings="keys")
-        if isinstance(value, dict):
-            if tuple(value) == _NAMES:  # as `to_json` writes it
-                return cls(*value.values())
-            if _REQUIRED <= value.keys() <= _FIELDS:
-                return cls(**value)
-        raise ValueError("not a sample record")
+        if not isinstance(value, dict):
+            raise ValueError("not a sample record")
+        if tuple(value) == _NAMES:  # as `to_json` writes it
+            record = cls(*value.values())
+        elif _REQUIRED <= value.keys() <= _FIELDS:
+            record = cls(**value)
+        else:
+            raise ValueError("not a sample record")
+        record._require_kinds()
+        return record
+
+    def _require_kinds(self) -> None:
+        """Raise ValueError, naming the field, unless every field is of its kind."""
+        texts = (type(self.id), type(self.cluster), type(self.question), type(self.prompt), type(self.finish_reason))
+        if (
+            texts == _TEXTS
+            and {type(self.image), type(self.response), type(self.parsed), type(self.error)} <= _TEXT_OR_NONE
+            and type(self.request_hash) is str
+            and type(self.verbatim) is bool
+            and type(self.scores) is dict
+            and {*map(type, self.scores.values())} <= _NUMBERS
+            and type(self.tags) is dict
+            and {*map(type, self.tags.values())} <= _TEXT_OR_NONE - {type(None)}
+            and (self.judgement is None or (type(self.judgement) is dict and self.judgement.keys() >= _JUDGEMENT))
+        ):
+            return
+        raise ValueError("a field is of another kind than it should be")
 
     def with_scores(self, extra: Mapping[str, float]) -> Record:
         """The same record with more scores."""
@@ -104,4 +125,8 @@ class Record:
 
 _NAMES = tuple(field.name for field in fields(Record))
 _FIELDS = frozenset(_NAMES)
-_REQUIRED = frozenset({"id", "cluster", "response", "scores"})
+_REQUIRED = frozenset(f.name for f in fields(Record) if f.default is MISSING and f.default_factory is MISSING)
+_TEXTS = (str,) * 5
+_TEXT_OR_NONE = frozenset({str, type(None)})
+_NUMBERS = frozenset({float, int})
+_JUDGEMENT = frozenset({"error", "rounds"})

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,8 +25,10 @@ from sqeval import atomic
 from sqeval.errors import DataError, UserError
 from sqeval.lock import locked
 from sqeval.records import Record
+from sqeval.shapes import require_metrics, require_run
 
 RUN, SAMPLES, METRICS, SUBMISSION = "run.json", "samples.jsonl", "metrics.json", "submission"
+_ODD = re.compile(r"[^\n -~]")
 SYNC_SECONDS = 2.0
 """How often appended lines are forced to the disk; a killed process loses none, a power cut this much."""
 
@@ -37,8 +40,11 @@ class RunFolder:
     path: Path
 
     def read(self) -> dict[str, Any] | None:
-        """run.json, or None if there is none yet. Raises DataError if it is not an object of JSON."""
-        return read_json(self.path / RUN)
+        """run.json, or None if there is none yet. Raises DataError for any other content."""
+        run = read_json(self.path / RUN)
+        if run is not None:
+            require_run(run, self.path / RUN)
+        return run
 
     def write(self, run: Mapping[str, Any]) -> None:
         """Replace run.json."""
@@ -69,8 +75,11 @@ class TaskFolder:
         return read_records(self.path / SAMPLES)
 
     def metrics(self) -> dict[str, Any] | None:
-        """metrics.json, or None while the task is not complete."""
-        return read_json(self.path / METRICS)
+        """metrics.json, or None while the task is not complete. Raises DataError for any other content."""
+        metrics = read_json(self.path / METRICS)
+        if metrics is not None:
+            require_metrics(metrics, self.path / METRICS)
+        return metrics
 
     def reopen(self) -> None:
         """Make the task incomplete: what stands in metrics.json and in the submission is no longer true."""
@@ -156,8 +165,7 @@ def opened(path: Path) -> Iterator[RunFolder]:
         with _explained(path):
             path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(path))
-            for torn in path.glob(f".{RUN}.*.tmp"):
-                torn.unlink()
+            atomic.drop_leftovers(path / RUN)
             foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
         if foreign and RUN not in foreign:
             raise UserError(f"{path} is not a run folder (it holds {foreign[0]} and no {RUN}); give another --name")
@@ -188,7 +196,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"is not JSON ({error}); restore it, or start over with --fresh", file=path) from None
     if not isinstance(value, dict):
         raise DataError("expected an object", file=path)
@@ -196,8 +204,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """JSON for people and programs; NaN, which JSON lacks, raises ValueError."""
-    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """JSON for people and programs: what no terminal prints is escaped. NaN, which JSON lacks, raises ValueError."""
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return _ODD.sub(lambda odd: odd[0] if odd[0].isprintable() else json.dumps(odd[0])[1:-1], text)
 
 
 def _remove_if_empty(path: Path) -> None:
@@ -211,11 +220,5 @@ def _line(record: Record) -> bytes:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Disk full, read-only folder, ...: one message that says what is safe and what to do."""
-    try:
+    with atomic.explained(path, "what was written before is kept, and the same command continues from there"):
         yield
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or path}: cannot be written: {error.strerror or error}; "
-            "what was written before is kept, and the same command continues from there"
-        ) from error

@@ -12,6 +12,7 @@ from sqeval.errors import IncompleteError, SqevalError, UserError
 from sqeval.protocol import ASKED, protocol_of
 from sqeval.records import Record
 from sqeval.rundir import METRICS, RUN, SAMPLES, read_json, read_records
+from sqeval.shapes import require_metrics, require_run
 from sqeval.stored import STORED, read_stored
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def load_run(path: Path) -> Run:
         raise UserError(
             f"{path} is not a run folder: it has no {RUN}; `sqeval run` makes one, under results/ unless told otherwise"
         )
-    _require(path / RUN, info, {"name": str, "status": str, "identity": dict, "tasks": dict, "config": dict})
+    require_run(info, path / RUN)
     if info["status"] != "complete":
         raise IncompleteError(f"{path} has not finished; the command that began it continues where it stopped")
     return Run(path, info, {name: _task(path / name, name) for name in info["tasks"]})
@@ -234,18 +235,5 @@ def _task(path: Path, name: str) -> TaskRun:
     result = read_json(path / METRICS)
     if result is None:
         raise IncompleteError(f"{path / METRICS} is missing, though the run is marked complete; repeat the run")
-    _require(path / METRICS, result, {"version": str, "primary": str, "metrics": dict, "counts": dict, "hashes": dict})
-    if not isinstance(result["counts"].get("n"), int):
-        raise UserError(f"{path / METRICS}: counts.n: expected a number of samples; {REPAIR}")
-    primary = result["metrics"].get(result["primary"])
-    if not isinstance(primary, dict) or not {"value", "ci95", "n", "clusters"} <= set(primary):
-        raise UserError(
-            f"{path / METRICS}: metrics.{result['primary']}: expected value, ci95, n and clusters; {REPAIR}"
-        )
+    require_metrics(result, path / METRICS)
     return TaskRun(name, path, result)
-
-
-def _require(file: Path, value: Mapping[str, Any], fields: Mapping[str, type]) -> None:
-    for name, kind in fields.items():
-        if not isinstance(value.get(name), kind):
-            raise UserError(f"{file}: {name}: expected {'text' if kind is str else 'an object'}; {REPAIR}")

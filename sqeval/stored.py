@@ -18,6 +18,8 @@ NULL = "\\N"
 """Stands for what is absent, as in PostgreSQL's COPY; a text that begins with a backslash gets a second one."""
 FIXED = ("id", "cluster", "parsed", "reference", "finish_reason", "error")
 SCORE, TAG = "score:", "tag:"
+LONGEST = 2**31 - 1
+"""Characters of a cell: an answer may be longer than csv's own limit of 128 KiB."""
 ENCODING_ERRORS = "surrogatepass"
 """Models can answer with half a surrogate pair, which UTF-8 proper does not hold."""
 
@@ -50,13 +52,16 @@ def read_stored(path: Path) -> list[Record]:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"is not gzipped UTF-8 ({error}); restore the file", file=path) from None
     rows = csv.reader(io.StringIO(text, newline=""))
-    header = next(rows, [])
-    if tuple(header[: len(FIXED)]) != FIXED:
-        raise DataError(f"expected the columns {', '.join(FIXED)}, ...", file=path, line=1)
+    limit = csv.field_size_limit(LONGEST)
     try:
+        header = next(rows, [])
+        if tuple(header[: len(FIXED)]) != FIXED:
+            raise DataError(f"expected the columns {', '.join(FIXED)}, ...", file=path, line=1)
         return [_record(dict(zip(header, map(_text, row), strict=True))) for row in rows]
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"expected a sample ({error})", file=path, line=rows.line_num) from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _record(row: dict[str, str | None]) -> Record:

@@ -170,11 +170,11 @@ def read_adapter_json(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error})") from None
     found = value.get("peft_type") if isinstance(value, dict) else None
     if found != "LORA":
-        raise CheckpointError(f"{file}: peft_type is {found!r}; only LORA adapters are supported")
+        raise CheckpointError(f"{file}: peft_type is {repr(found)[:60]}; only LORA adapters are supported")
     return dict(value)
 
 

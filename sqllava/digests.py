@@ -21,7 +21,7 @@ class Digests:
         try:
             known = json.loads(memory.read_text(encoding="utf-8"))
             self._known = known if isinstance(known, dict) else {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass  # none yet, or torn by a power cut
 
     def knows(self, file: Path) -> bool:

@@ -42,5 +42,5 @@ def read_header(file: Path) -> dict[str, Header]:
         return {name: Header(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{file}: is not a safetensors file ({error})") from None

@@ -19,11 +19,15 @@ from sqllava.errors import SqLlavaError
 MAX_PIXELS = 178_956_970
 """Larger images are refused: Pillow's limit against decompression bombs, twice its warning."""
 
+FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""What is opened, told by the content. Pillow knows others, and hands EPS to Ghostscript."""
+
 
 def open_image(file: Path) -> Image.Image:
     """Decode a file to RGB. Raises SqLlavaError if it is missing, no image, damaged or too large."""
     try:
-        with Image.open(file) as image:
+        Image.init()
+        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} is over {MAX_PIXELS} pixels")
             return image.convert("RGB")

@@ -73,7 +73,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"checkpoint {folder}: has no config.json; give {accepted()}")
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: is not JSON ({error})") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{file}: is not a JSON object")

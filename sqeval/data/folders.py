@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqeval.atomic import sync_folder
+from sqeval.atomic import explained, sync_folder
 from sqeval.errors import UserError
 
 MANIFEST = "prepared.json"
@@ -24,40 +24,38 @@ def made(final: Path) -> Iterator[Path]:
     be written.
     """
     require_ours(final)
-    try:
+    with explained(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-    except OSError as error:
-        raise UserError(f"{error.filename or final}: cannot be written: {error.strerror}") from None
-    try:
-        yield work
-        work.chmod(0o755)
-        _replace(work, final)
-    except OSError as error:
-        raise UserError(f"{error.filename or final}: cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        try:
+            yield work
+            work.chmod(0o755)
+            _replace(work, final)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def ensured(final: Path, build: Callable[[Path], None]) -> Path:
     """`final`; if it is not there, `build` fills a folder beside it, which then becomes it.
 
-    Several processes may try at once: the quickest one's is kept, and what is there is never touched.
+    Several processes may try at once: the quickest one's is kept, and what is there is never touched. Raises UserError
+    if it cannot be written.
     """
     if final.is_dir():
         return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-    try:
-        build(work)
-        work.chmod(0o755)
+    with explained(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
         try:
-            work.rename(final)
-        except OSError:
-            if not final.is_dir():  # not another process that was quicker
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            build(work)
+            work.chmod(0o755)
+            try:
+                work.rename(final)
+            except OSError:
+                if not final.is_dir():  # not another process that was quicker
+                    raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return final
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused: decompression bombs (Pillow's own warning limit, twice over, made an error)."""
+
+FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""What is opened, told by the content, not the name. Pillow knows others, and hands EPS to Ghostscript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,11 @@ class ImageRef:
     data: bytes | None = None
 
     def open(self) -> Image.Image:
-        """Decode to RGB, as the official evaluators do (no EXIF rotation)."""
+        """Decode to RGB as the official evaluators do: Pillow's ``convert("RGB")`` and nothing else.
+
+        So EXIF does not rotate, an animation is its first frame, what is transparent has the colour that is stored
+        under it, and 16 bits of grey are cut off at 255.
+        """
         with self._opened() as image:
             return image.convert("RGB")
 
@@ -48,11 +54,14 @@ class ImageRef:
             raise ValueError(f"image {self.key}: exactly one of path and data must be given")
         source = self.path if self.path is not None else io.BytesIO(self.data or b"")
         try:
-            with Image.open(source) as image:
+            Image.init()
+            with Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(f"image {self.key}: {image.width}x{image.height} is over {MAX_PIXELS} pixels")
                 yield image
         except Image.DecompressionBombError as error:
             raise ValueError(f"image {self.key}: over {MAX_PIXELS} pixels") from error
-        except (SyntaxError, struct.error, EOFError) as error:
-            raise OSError(f"image {self.key}: broken file ({error})") from error
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # struct.error, SyntaxError, RuntimeError, MemoryError, ... by format
+            raise OSError(f"image {self.key}: broken file ({error or type(error).__name__})") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqeval.data.entry import Entry
-from sqeval.data.text import show
+from sqeval.data.text import shortened, show
 from sqeval.errors import DataError
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def require_single(keys: Sequence[str], entries: Sequence[Entry], field: str, al
 def some(ids: Collection[str]) -> str:
     """The first few, numbers in their order."""
     first = sorted(ids, key=lambda key: (len(key), key))[:_SHOWN]
-    return ", ".join(first) + (", ..." if len(ids) > _SHOWN else "")
+    return ", ".join(map(shortened, first)) + (", ..." if len(ids) > _SHOWN else "")
 
 
 def _strangers(given: Collection[str], wanted: Collection[str]) -> str:

@@ -85,7 +85,7 @@ def read_by_question(
             known.append(entry)
         elif not allow.extra:
             way = "--allow-extra leaves such answers out"
-            raise entry.error(f"nobody asks {show(pair[1])} about image {pair[0]} ({way})", fields[1])
+            raise entry.error(f"nobody asks {show(pair[1])} about image {show(pair[0])} ({way})", fields[1])
     require_single(keys, known, fields[1], allow)
     chosen = joined(path, keys, known, samples.keys(), allow)
     return {key: entry.get(fields[2], str) for key, entry in chosen.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from pathlib import Path
@@ -15,17 +16,33 @@ BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
 """How gzipped files begin."""
 _HEAD = 4096
+_SHOWN = 60
+_PIECE = 1 << 20
+UNPACKED = 4 << 30
+"""Bytes that a packed file may become; a bomb of a few megabytes would fill the memory."""
 
 
 def read_bytes(path: Path) -> bytes:
     """The file's content, unpacked if it is gzipped. Raises DataError."""
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if data.startswith(GZIP) else data
+        return _unpacked(data, path) if data.startswith(GZIP) else data
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"begins as a gzipped file and cannot be unpacked: {error}", file=path) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=path) from None
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    pieces, size = [], 0
+    with gzip.open(io.BytesIO(data)) as stream:
+        while piece := stream.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > UNPACKED:
+                hint = "unpack it yourself if it is what it seems"
+                raise DataError(f"unpacks to more than {UNPACKED >> 30} GiB; {hint}", file=path)
+    return b"".join(pieces)
 
 
 def head(path: Path) -> bytes:
@@ -62,7 +79,20 @@ def show(value: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning, for a message."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at a path that data name; no file has a name that is too long or holds a NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def is_text(value: str) -> bool:

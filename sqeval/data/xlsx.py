@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from sqeval.data.entry import Entry
+from sqeval.data.text import UNPACKED
 from sqeval.errors import DataError
 
 Cell = str | int | None
@@ -41,6 +43,10 @@ _LONGEST = 32_767
 """Characters that a cell can hold."""
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold at all."""
+_FAULTS = (
+    OSError, zipfile.BadZipFile, zlib.error, KeyError, IndexError, ValueError, ElementTree.ParseError,
+    NotImplementedError, RuntimeError,  # another compression, a password
+)  # fmt: skip
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -61,14 +67,22 @@ def read_xlsx(path: Path) -> list[Entry]:
     """The rows of the first sheet below its header, every cell as text, an empty one as "". Raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            shared = _shared(archive.read(_STRINGS)) if _STRINGS in archive.namelist() else []
-            rows = list(_rows(ElementTree.fromstring(archive.read(_SHEET)), shared))
-    except (OSError, zipfile.BadZipFile, KeyError, IndexError, ValueError, ElementTree.ParseError) as error:
+            shared = _shared(_part(archive, _STRINGS)) if _STRINGS in archive.namelist() else []
+            rows = list(_rows(ElementTree.fromstring(_part(archive, _SHEET)), shared))
+    except _FAULTS as error:
         raise DataError(f"expected a spreadsheet (.xlsx): {error}", file=path) from None
     if not rows:
         raise DataError("expected a header line, found an empty sheet", file=path)
     names = rows[0][1]
     return [Entry({name: cells.get(at, "") for at, name in names.items()}, path, line) for line, cells in rows[1:]]
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as stream:
+        content = stream.read(UNPACKED + 1)
+    if len(content) > UNPACKED:
+        raise ValueError(f"{name} unpacks to more than {UNPACKED >> 30} GiB")
+    return content
 
 
 def _row(number: int, cells: Sequence[Cell]) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 from sqeval.atomic import drop_torn_line
 from sqeval.data.files import read_csv, read_lines
 from sqeval.data.images import ImageRef
-from sqeval.data.text import read_text
+from sqeval.data.text import is_file, read_text, show
 from sqeval.errors import DataError, UserError
-from sqeval.lock import locked
+from sqeval.lock import locked_file
 from sqeval.model import Model
 from sqeval.progress import Progress, Silent
 from sqeval.questions.asking import Asker, How
@@ -44,9 +44,9 @@ def find_images(where: Path) -> list[ImageRef]:
         found = {path.relative_to(where).as_posix(): path for path in paths}
     elif where.is_file():
         found = {name: where.parent / name for name in _manifest(where)}
-        lost = [name for name, path in found.items() if not path.is_file()]
+        lost = [name for name, path in found.items() if not is_file(path)]
         if lost:
-            raise DataError(f"{len(lost)} images are missing, the first is {lost[0]!r}", file=where)
+            raise DataError(f"{len(lost)} images are missing, the first is {show(lost[0])}", file=where)
     else:
         raise UserError(f"--images {where}: no such folder or file; give images, or a manifest that names them")
     if not found:
@@ -71,22 +71,24 @@ def ask_all(
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> list[ImageQuestions]:
-    """Ask about every image under every condition and write `out`; what it holds already is kept.
+    """Ask about every image under every condition and write `out`; batches of images that it holds already are kept.
+
+    A batch is asked as a whole, again if need be: what is computed together decides the last digits of probabilities.
 
     Lines are appended as images are done, and stand in the order of conditions and images at the end. An image that
     cannot be read is a line without questions and with an ``error``; it is asked about again next time. Raises
     UserError if `out` holds other conditions, or if another process writes it.
     """
     progress = progress or Silent()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.parent):
+    with locked_file(out):
         gens = {condition.run_id: dict(asker.asking(condition.how)) for condition in wanted}
-        kept = {} if fresh else _kept(out, model, gens)
+        batches = [images[start : start + IMAGES_AT_ONCE] for start in range(0, len(images), IMAGES_AT_ONCE)]
+        kept = {} if fresh else _whole(_kept(out, model, gens), batches, wanted)
         write_questions(out, kept.values())  # without a torn line, and without failures
         total = len(images) * len(wanted)
         with progress.tasks({"images": (total, len(kept))}) as bars, closing(Appender(out)) as appender:
             for condition in wanted:
-                todo = [image for image in images if (condition.run_id, image.key) not in kept]
+                todo = [batch for batch in batches if (condition.run_id, batch[0].key) not in kept]
                 for line in _asked(model, asker, todo, condition, gens[condition.run_id]):
                     kept[line.run_id, line.image_id] = line
                     appender.write(encoded(line))
@@ -97,12 +99,22 @@ def ask_all(
     return finished
 
 
+def _whole(
+    kept: Mapping[tuple[str, str], ImageQuestions],
+    batches: Sequence[Sequence[ImageRef]],
+    wanted: Sequence[Condition],
+) -> dict[tuple[str, str], ImageQuestions]:
+    """What is kept of batches that are kept in full."""
+    keys = [[(condition.run_id, image.key) for image in batch] for condition in wanted for batch in batches]
+    return {key: kept[key] for batch in keys if all(key in kept for key in batch) for key in batch}
+
+
 def _asked(
-    model: Model, asker: Asker, images: Sequence[ImageRef], condition: Condition, gen: Mapping[str, Any]
+    model: Model, asker: Asker, batches: Sequence[Sequence[ImageRef]], condition: Condition, gen: Mapping[str, Any]
 ) -> Iterator[ImageQuestions]:
     who = {"name": model.identity.name, "family": model.identity.kind, "revision": model.identity.checkpoint_hash}
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        batch = {image.key: image for image in images[start : start + IMAGES_AT_ONCE]}
+    for images in batches:
+        batch = {image.key: image for image in images}
         for said in asker.ask(list(batch.values()), condition.how):
             prefix = f"{condition.run_id}/{said.key}"
             yield ImageQuestions(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sqeval.data.images import ImageRef
+from sqeval.data.text import is_file
 from sqeval.errors import UserError
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.relevance import Floats
@@ -38,7 +40,7 @@ class Clip:
             )
 
     def knows(self, image: ImageQuestions) -> bool:
-        return image.image is not None and Path(image.image).is_file()
+        return image.image is not None and is_file(Path(image.image))
 
     def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
         texts = self._features(questions, self._texts)
@@ -61,14 +63,11 @@ class Clip:
         return _pooled(self._model.get_text_features(**inputs.to(self._device)))
 
     def _pictures(self, paths: Sequence[str]) -> Any:
-        from PIL import Image, UnidentifiedImageError
-
         pictures = []
         for path in paths:
             try:
-                with Image.open(path) as picture:
-                    pictures.append(picture.convert("RGB"))
-            except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+                pictures.append(ImageRef(path, Path(path)).open())
+            except (OSError, ValueError) as error:
                 raise UserError(f"{path}: not an image that can be read ({error})") from None
         inputs = self._processor(images=pictures, return_tensors="pt")
         return _pooled(self._model.get_image_features(**inputs.to(self._device)))

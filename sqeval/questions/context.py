@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, read_object
+from sqeval.data.text import show
 from sqeval.errors import DataError
 from sqeval.questions.files import Context, ImageQuestions, read_context
 
@@ -55,9 +56,9 @@ def _more(
 
 def _fitting(path: Path, found: dict[str, T], images: Sequence[ImageQuestions]) -> dict[str, T]:
     if not any(name in found for image in images for name in names_of(image)):
-        shown = f"{next(iter(found), 'nothing')!r}"
+        those = show(next(iter(found), "nothing"))
         raise DataError(
-            f"fits none of the images: it speaks of {shown}, they are {images[0].image_id!r}, ...", file=path
+            f"fits none of the images: it speaks of {those}, they are {show(images[0].image_id)}, ...", file=path
         )
     return found
 

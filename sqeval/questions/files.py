@@ -19,6 +19,7 @@ from typing import Any
 from sqeval import atomic
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.text import show
 from sqeval.errors import DataError
 
 SCHEMA = "sqeval.questions/1"
@@ -90,9 +91,10 @@ def read_questions(path: Path) -> list[ImageQuestions]:
 
 
 def write_questions(path: Path, asked: Iterable[ImageQuestions]) -> None:
-    """Replace the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_chunks(path, map(encoded, asked))
+    """Replace the file. Raises UserError if that cannot be done."""
+    with atomic.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_chunks(path, map(encoded, asked))
 
 
 def encoded(image: ImageQuestions) -> bytes:
@@ -110,7 +112,7 @@ def conditions(asked: Sequence[ImageQuestions]) -> dict[str, list[ImageQuestions
 
 def _read(entry: Entry) -> ImageQuestions:
     if entry.get("schema", str) != SCHEMA:
-        raise entry.error(f"expected {SCHEMA}, found {entry.value['schema']!r}", "schema")
+        raise entry.error(f"expected {SCHEMA}, found {show(entry.value['schema'])}", "schema")
     model, gen = entry.entry("model"), entry.entry("gen")
     model.get("name", str)
     for name in ("n", "seed"):

@@ -36,9 +36,13 @@ def seeq(path: Path) -> dict[str, Texts]:
     """A list of ``{"image", "generations": [[{"gene_question"}]]}`` (Self-Evolving Visual Questioner)."""
     found: dict[str, Texts] = {}
     for entry in read_list(path):
-        texts = [item.get("gene_question") for group in entry.get("generations", list) for item in group]
-        if not all(isinstance(text, str) for text in texts):
-            raise entry.error("expected gene_question in every generation", "generations")
+        groups = entry.get("generations", list)
+        items = [item for group in groups if isinstance(group, list) for item in group]
+        texts = [item.get("gene_question") for item in items if isinstance(item, dict)]
+        if not all(isinstance(each, list) for each in groups) or not all(isinstance(text, str) for text in texts):
+            raise entry.error("expected lists of generations, gene_question in each", "generations")
+        if len(texts) < len(items):
+            raise entry.error("expected an object for every generation", "generations")
         found.setdefault(entry.get("image", str), []).extend((str(text), None) for text in texts)
     return found
 

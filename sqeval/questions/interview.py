@@ -12,8 +12,9 @@ import numpy as np
 from sqeval import atomic
 from sqeval.atomic import drop_torn_line
 from sqeval.data.images import ImageRef
+from sqeval.data.text import is_file
 from sqeval.errors import UserError
-from sqeval.lock import locked
+from sqeval.lock import locked_file
 from sqeval.model import Completion, Group, Model, Request, Settings
 from sqeval.planner import digest
 from sqeval.progress import Progress, Silent
@@ -64,8 +65,7 @@ def interview(
     is asked for again. Raises UserError for a missing image, and if another process writes the file.
     """
     progress = progress or Silent()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.parent):
+    with locked_file(out):
         wanted = list(_wanted(images, model, what))
         kept = _kept(out, {answer.key: answer.request for answer, *_ in wanted})
         _write(out, kept.values())
@@ -92,15 +92,15 @@ Wanted = tuple[Answer, str, ImageRef | None]
 def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> Iterator[Wanted]:
     who, family = model.identity.name, model.identity.kind
     version = model.identity.checkpoint_hash or model.identity.checkpoint
-    refs = [_reference(image) for image in images]
-    for place, image in enumerate(images):
-        others = _others(place, len(images), what)
+    refs = {image.image_id: _reference(image) for image in images}  # several conditions ask about the same images
+    places = {name: place for place, name in enumerate(refs)}
+    for image in images:
+        others = _others(places[image.image_id], list(refs), what)
         for asked in image.questions:
             prompt = PROMPT.format(question=normalise(asked.text).core)
             for condition in what.conditions:
-                pictures: Sequence[int | None] = _PICTURES[condition](place, others)
-                for picture in pictures:
-                    name = images[picture].image_id if picture is not None and condition == "cf" else None
+                for picture in _PICTURES[condition](image.image_id, others):
+                    name = picture if condition == "cf" else None
                     for k in range(what.samples):
                         ref = None if picture is None else refs[picture]
                         key = None if ref is None else ref.key
@@ -108,23 +108,23 @@ def _wanted(images: Sequence[ImageQuestions], model: Model, what: Interview) -> 
                         yield Answer(asked.qid, who, condition, "", k, name, family, request), prompt, ref
 
 
-_PICTURES: Mapping[Condition, Callable[[int, Sequence[int]], Sequence[int | None]]] = {
-    "img": lambda place, others: [place],
-    "blind": lambda place, others: [None],
-    "cf": lambda place, others: others,
+_PICTURES: Mapping[Condition, Callable[[str, Sequence[str]], Sequence[str | None]]] = {
+    "img": lambda own, others: [own],
+    "blind": lambda own, others: [None],
+    "cf": lambda own, others: others,
 }
 """Which images a question is asked about."""
 
 
-def _others(place: int, images: int, what: Interview) -> list[int]:
+def _others(place: int, images: Sequence[str], what: Interview) -> list[str]:
     """Other images, drawn by seed and image."""
     rng = np.random.default_rng([what.seed, place])
-    pool = [i for i in range(images) if i != place]
+    pool = [name for name in images if name != images[place]]
     return [pool[i] for i in rng.permutation(len(pool))[: what.others]]
 
 
 def _reference(image: ImageQuestions) -> ImageRef:
-    if image.image is None or not Path(image.image).is_file():
+    if image.image is None or not is_file(Path(image.image)):
         raise UserError(f"image {image.image_id}: no file {image.image or 'is named'}; answers need the images")
     return ImageRef(image.image_id, Path(image.image))
 
@@ -147,7 +147,8 @@ def _kept(out: Path, hashes: Mapping[Key, str | None]) -> dict[Key, Answer]:
 
 
 def _write(out: Path, answers: Iterable[Answer]) -> None:
-    atomic.write_chunks(out, map(_line, answers))
+    with atomic.explained(out):
+        atomic.write_chunks(out, map(_line, answers))
 
 
 def _line(answer: Answer) -> bytes:

@@ -11,15 +11,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sqeval import __version__, atomic
+from sqeval import __version__
 from sqeval.data.images import ImageRef
-from sqeval.data.text import read_text
+from sqeval.data.text import is_file, read_text
 from sqeval.errors import DataError
 from sqeval.progress import Progress, Silent
 from sqeval.questions import figures
 from sqeval.questions.comparing import Stored
 from sqeval.questions.metrics import GROUPS, METRICS
 from sqeval.questions.scoring import HUMAN
+from sqeval.report.files import write_text
 from sqeval.report.html import thumbnails
 from sqeval.report.html.render import render
 from sqeval.report.text import plain
@@ -43,9 +44,8 @@ def write(runs: Sequence[Stored], path: Path, validation: Path | None = None, pr
     wanted = [q["image"] for gallery in galleries for group in gallery for q in group["questions"]]
     wanted += [head["image"] for head in heads]
     images = list(dict.fromkeys(image for image in wanted if image))
-    path.parent.mkdir(parents=True, exist_ok=True)
     folder = path.with_name(f"{path.stem}_files")
-    refs = [ImageRef(image, Path(image)) if Path(image).is_file() else None for image in images]
+    refs = [ImageRef(image, Path(image)) if is_file(Path(image)) else None for image in images]
     made = thumbnails.make(refs, int(EMBED_MB * 1e6), folder, progress)
     addresses = dict(zip(images, made.addresses, strict=True))
     view = {
@@ -68,7 +68,7 @@ def write(runs: Sequence[Stored], path: Path, validation: Path | None = None, pr
         "groups": GROUPS,
         "address": addresses,
     }
-    atomic.write_text(path, render("sqeval.questions", "questions.html.j2", style=_style(), **view))
+    write_text(path, render("sqeval.questions", "questions.html.j2", style=_style(), **view))
     thumbnails.remove_stale(made, folder)
 
 
@@ -157,7 +157,7 @@ def _validation(path: Path | None) -> dict[str, Any] | None:
             corruption: {c["metric"]: c for c in checks if c["corruption"] == corruption}
             for corruption in dict.fromkeys(check["corruption"] for check in checks)
         }
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise DataError(f"expected what `questions validate -o` writes ({error})", file=path) from None
     return {"run": plain(name, 40), "metrics": metrics, "rows": rows}
 

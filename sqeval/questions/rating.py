@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sqeval import atomic
-from sqeval.data.files import read_object
-from sqeval.data.text import read_text
+from sqeval.data.entry import Entry
+from sqeval.data.files import read_csv, read_object
+from sqeval.data.text import show
 from sqeval.errors import DataError, UserError
 from sqeval.questions.files import ImageQuestions
 from sqeval.questions.rating_page import write_page
+from sqeval.report.files import write_text
 from sqeval.report.text import spreadsheet
 
 ITEMS = {
@@ -62,10 +63,9 @@ def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: 
     writer.writerow(["item", "image", "question", *ITEMS, OVERALL])
     for number, (image, _, question) in enumerate(order, 1):
         writer.writerow([number, spreadsheet(image.image or image.image_id), spreadsheet(question)])
-    folder.mkdir(parents=True, exist_ok=True)
     key = {str(number): {"qid": qid, "image_id": image.image_id} for number, (image, qid, _) in enumerate(order, 1)}
-    atomic.write_text(folder / KEY, json.dumps({"items": key, "questions": ITEMS}, ensure_ascii=False, indent=1) + "\n")
-    atomic.write_text(folder / SHEET, text.getvalue())
+    write_text(folder / KEY, json.dumps({"items": key, "questions": ITEMS}, ensure_ascii=False, indent=1) + "\n")
+    write_text(folder / SHEET, text.getvalue())
     asked = [(image.image, image.image or image.image_id, question) for image, _, question in order]
     write_page(folder / PAGE, asked, ITEMS, OVERALL)
     return len(order)
@@ -73,35 +73,42 @@ def export(conditions: Sequence[Sequence[ImageQuestions]], folder: Path, items: 
 
 def ingest(sheets: Sequence[Path], key: Path) -> list[Rating]:
     """Ratings from filled sheets, a rater a file. Raises DataError for what is no rating."""
-    items = read_object(key).entry("items").value
+    named = read_object(key).entry("items")
+    items = {item: named.entry(item).get("qid", str) for item in named.value}
     found = []
     for sheet in sheets:
-        rows = csv.DictReader(read_text(sheet).splitlines())
-        missing = {"item", *ITEMS, OVERALL} - set(rows.fieldnames or ())
-        if missing:
-            raise DataError(f"expected the column {sorted(missing)[0]!r}", file=sheet, line=1)
-        for row in rows:
-            if row["item"] not in items:
-                raise DataError(
-                    f"item {row['item']!r} is not in {key.name}", file=sheet, line=rows.line_num, field="item"
-                )
-            values = {name: _value(sheet, rows.line_num, name, row[name]) for name in (*ITEMS, OVERALL)}
-            given = {name: value for name, value in values.items() if value is not None}
+        for row in _rows(sheet, "item"):
+            item = row.get("item", str)
+            if item not in items:
+                raise row.error(f"item {show(item)} is not in {key.name}", "item")
+            given = _given(row)
             if given:
-                found.append(Rating(items[row["item"]]["qid"], sheet.stem, given))
+                found.append(Rating(items[item], sheet.stem, given))
     if not found:
         raise DataError("no item is rated", file=sheets[0])
     return found
 
 
-def _value(sheet: Path, line: int, name: str, text: str | None) -> int | None:
-    if text is None or not text.strip():
-        return None
-    allowed = range(1, 6) if name == OVERALL else range(2)
-    if not text.strip().isdecimal() or int(text) not in allowed:
-        wanted = f"{allowed[0]} to {allowed[-1]}" if name == OVERALL else "0 or 1"
-        raise DataError(f"expected {wanted}, found {text!r}", file=sheet, line=line, field=name)
-    return int(text)
+def _rows(path: Path, *names: str) -> list[Entry]:
+    rows = read_csv(path)
+    missing = {*names, *ITEMS, OVERALL} - set(rows[0].value) if rows else set()
+    if missing:
+        raise DataError(f"expected the column {sorted(missing)[0]!r}", file=path, line=1)
+    return rows
+
+
+def _given(row: Entry) -> dict[str, int]:
+    """Ratings by item; cells that are left empty are no ratings."""
+    given = {}
+    for name in (*ITEMS, OVERALL):
+        text = row.get(name, str).strip()
+        allowed = ("1", "2", "3", "4", "5") if name == OVERALL else ("0", "1")
+        if text and text not in allowed:
+            wanted = "1 to 5" if name == OVERALL else "0 or 1"
+            raise row.error(f"expected {wanted}, found {show(text)}", name)
+        if text:
+            given[name] = int(text)
+    return given
 
 
 def alpha(ratings: Iterable[tuple[str, int]]) -> float | None:
@@ -150,12 +157,4 @@ def overall(ratings: Sequence[Rating]) -> dict[str, float]:
 
 def read_ratings(path: Path) -> list[Rating]:
     """What `ingest` put together. Raises DataError."""
-    rows = csv.DictReader(read_text(path).splitlines())
-    missing = {"qid", "rater", *ITEMS, OVERALL} - set(rows.fieldnames or ())
-    if missing:
-        raise DataError(f"expected the column {sorted(missing)[0]!r}", file=path, line=1)
-    found = []
-    for row in rows:
-        values = {name: _value(path, rows.line_num, name, row[name]) for name in (*ITEMS, OVERALL)}
-        found.append(Rating(row["qid"], row["rater"], {name: v for name, v in values.items() if v is not None}))
-    return found
+    return [Rating(row.get("qid", str), row.get("rater", str), _given(row)) for row in _rows(path, "qid", "rater")]

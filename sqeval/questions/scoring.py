@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqeval import atomic
 from sqeval.provenance import packages
 from sqeval.questions import relevance
 from sqeval.questions.files import ImageQuestions
@@ -18,6 +17,7 @@ from sqeval.questions.metrics import METRICS
 from sqeval.questions.summary import Summary, Value, pool_of, summarise, values_of
 from sqeval.questions.table import Setup, Table, build, shuffled
 from sqeval.questions.usable import anchored, patient_utility, usable_at
+from sqeval.report.files import write_bytes, write_text
 from sqeval.report.text import spreadsheet
 
 SCHEMA = "sqeval.question-scores/1"
@@ -85,10 +85,9 @@ def _averaged(values: Sequence[Value]) -> Value:
 
 def write(scored: Scored, ceiling: Scored | None, folder: Path) -> None:
     """summary.json, question_scores.csv and image_scores.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(folder / QUESTIONS, _question_csv(scored))
-    atomic.write_bytes(folder / IMAGES, _image_csv(scored))
-    atomic.write_text(folder / SUMMARY, json.dumps(to_json(scored, ceiling), ensure_ascii=False, indent=1) + "\n")
+    write_bytes(folder / QUESTIONS, _question_csv(scored))
+    write_bytes(folder / IMAGES, _image_csv(scored))
+    write_text(folder / SUMMARY, json.dumps(to_json(scored, ceiling), ensure_ascii=False, indent=1) + "\n")
 
 
 def to_json(scored: Scored, ceiling: Scored | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from sqeval.data.images import ImageRef
+from sqeval.data.text import is_file
 from sqeval.errors import UserError
 from sqeval.model import Model
 from sqeval.questions.files import ImageQuestions
@@ -46,7 +47,7 @@ class Vlm:
         self.name, self._model = f"vlm {model.identity.name}", model
 
     def knows(self, image: ImageQuestions) -> bool:
-        return image.image is not None and Path(image.image).is_file()
+        return image.image is not None and is_file(Path(image.image))
 
     def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
         found: Floats = np.full((len(questions), len(images)), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|~#&$"})
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the wide ones too, in Chinese and Japanese offices
 _LATEX = str.maketrans(
     {char: f"\\{char}" for char in "{}$&#_%"}
     | {char: f"{{{char}}}" for char in "[]*"}  # a row that begins with one would be taken for an option of the last
@@ -43,7 +44,7 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], text_
 def spreadsheet(text: str) -> str:
     """`plain` that no spreadsheet takes for a formula."""
     line = plain(text)
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+    return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 def latex(text: str) -> str:

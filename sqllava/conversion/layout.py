@@ -93,7 +93,7 @@ def read_json(file: Path) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: is not JSON ({error})") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{file}: is not a JSON object")

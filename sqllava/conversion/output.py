@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqllava.atomic import explained
 from sqllava.errors import CheckpointError
 
 
@@ -26,14 +27,14 @@ def check_free(out: Path, nbytes: int) -> None:
 def whole_folder(out: Path) -> Iterator[Path]:
     """A new folder beside `out` to write into; renamed to `out` at the end, removed if anything goes wrong.
 
-    A process that is killed leaves ``<out>.tmp-*`` behind and no `out`.
+    A process that is killed leaves ``<out>.tmp-*`` behind and no `out`. Raises SqLlavaError if it cannot be written.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f"{out.name}.tmp-{secrets.token_hex(4)}")
-    unfinished.mkdir()
     try:
-        yield unfinished
-        os.rename(unfinished, out)  # refused by the system if somebody has filled `out` meanwhile
+        with explained(out):
+            unfinished.mkdir(parents=True)
+            yield unfinished
+            os.rename(unfinished, out)  # refused by the system if somebody has filled `out` meanwhile
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

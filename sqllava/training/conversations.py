@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -37,7 +37,7 @@ def read_json(path: Path) -> list[Any]:
         raise TrainingDataError(f"{path} is missing; --set data=DIR names the folder that has the recipe's files")
     try:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TrainingDataError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(value, list):
         raise TrainingDataError(f"{path}: expected a list of samples, found {type(value).__name__}")
@@ -109,7 +109,7 @@ def _conversation(value: Any, images: str) -> Conversation:
     image, given = value.get("image"), value.get("conversations")
     if image is not None:
         if not isinstance(image, str) or not image or image.startswith("/") or ".." in image.split("/"):
-            raise TrainingDataError(f"image: expected a path inside the data root, found {image!r}")
+            raise TrainingDataError(f"image: expected a path inside the data root, found {repr(image)[:60]}")
         image = f"{images}/{image}" if images else image
     if not isinstance(given, list) or not given:
         raise TrainingDataError("conversations: expected a list of turns")
@@ -118,13 +118,18 @@ def _conversation(value: Any, images: str) -> Conversation:
     return Conversation(str(value.get("id", "")), image, turns)
 
 
+def _said_by(roles: Mapping[str, Any], turn: dict[str, Any]) -> bool:
+    speaker = turn.get("from")
+    return isinstance(speaker, str) and speaker in roles
+
+
 def _turn(turn: Any, i: int, skipped: bool, with_image: bool) -> Turn:
     """The turn at place `i`; the first that counts stands at `skipped`."""
     roles = _ROLES[(i - skipped) % 2]
-    if not isinstance(turn, dict) or turn.get("from") not in roles or not isinstance(turn.get("value"), str):
-        found = turn.get("from") if isinstance(turn, dict) else turn
+    if not isinstance(turn, dict) or not _said_by(roles, turn) or not isinstance(turn.get("value"), str):
+        found = repr(turn.get("from") if isinstance(turn, dict) else turn)[:60]
         speakers = " or ".join(map(repr, roles))
-        raise TrainingDataError(f"conversations[{i}]: expected a text `value` `from` {speakers}, found from {found!r}")
+        raise TrainingDataError(f"conversations[{i}]: expected a text `value` `from` {speakers}, found from {found}")
     text: str = turn["value"]
     if IMAGE in text and not with_image:
         if i == skipped and (text.strip().startswith(IMAGE) or text.strip().endswith(IMAGE)):

@@ -173,7 +173,7 @@ def _encoded(line: Mapping[str, Any]) -> str:
 def _decoded(text: bytes, where: str) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JournalError(f"{where}: not valid JSON: {error}; remove the line or start the run anew") from error
     if not isinstance(line, dict) or not isinstance(line.get("stage"), str) or not isinstance(line.get("step"), int):
         raise JournalError(f"{where}: expected an object with stage (text) and step (whole number)")

@@ -135,6 +135,8 @@ class _Text:
                     raise self._not_json(number, error) from None
             except RecursionError:
                 raise self.error(f"sample {number} is nested too deeply") from None
+            except ValueError as error:  # a number of thousands of digits
+                raise self.error(f"sample {number}: {error}") from None
             self.more(size)
             size *= 2  # so that a huge record is not scanned again for every chunk
         text = self.buffer[self.at : end]

@@ -16,6 +16,14 @@ _WORDS = {"extra_forbidden": "no such key", "missing": "is missing", "model_type
 """Pydantic's kinds of error that its own words are not clear about."""
 
 
+class _PlainLoader(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):  # a few lines of them stand for gigabytes
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read; write the value out", mark)
+        return super().compose_node(parent, index)
+
+
 class RecipeError(SqLlavaError):
     """A recipe that is missing, no YAML, or not valid."""
 
@@ -38,10 +46,20 @@ def recipe_text(name: str) -> str:
 def load_recipe(name: str) -> Recipe:
     """The packaged recipe `name`, or the YAML file at that path. Raises RecipeError."""
     try:
-        value = yaml.safe_load(recipe_text(name))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        value = _plain(recipe_text(name))
+    except ValueError as error:
         raise RecipeError(f"{name}: not valid YAML: {error}") from error
     return validated(value, name)
+
+
+def _plain(text: str) -> Any:
+    """The value of a YAML text. Raises ValueError."""
+    try:
+        return yaml.load(text, _PlainLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def override(recipe: Recipe, settings: list[str]) -> Recipe:
@@ -53,8 +71,8 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         if not equals:
             raise RecipeError(f"--set {setting}: expected key=value")
         try:
-            new = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            new = _plain(text)
+        except ValueError as error:
             raise RecipeError(f"--set {setting}: the value is not valid YAML: {error}") from error
         _assign(value, key.split("."), new, setting)
     return validated(value, "--set")

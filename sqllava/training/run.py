@@ -16,7 +16,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from sqllava.atomic import remove_leftovers, write_text
+from sqllava.atomic import explained, remove_leftovers, write_text
 from sqllava.errors import SqLlavaError
 from sqllava.hooks import evaluator
 from sqllava.training.hold import LOCK, held
@@ -47,7 +47,8 @@ def train(
         with held(out) if accelerator.is_main_process else nullcontext():
             if accelerator.is_main_process:
                 remove_leftovers(out)
-                write_text(out / "recipe.json", recipe_json(recipe))
+                with explained(out):
+                    write_text(out / "recipe.json", recipe_json(recipe))
             accelerator.wait_for_everyone()
             if not _unpack(out, accelerator):
                 _train(recipe, root, out, accelerator, quiet)
@@ -94,7 +95,8 @@ def _stage(run: Run, number: int, corpus: Corpus, position: Position, checkpoint
     following = position if last else Position(recipe.stages[number + 1].name, 0, position.bad_samples, position.best)
     if accelerator.is_main_process:
         if not last:
-            write_text(target / "position.json", json.dumps(asdict(following)) + "\n")
+            with explained(target):
+                write_text(target / "position.json", json.dumps(asdict(following)) + "\n")
         shutil.rmtree(run.out / FOLDER, ignore_errors=True)
     accelerator.wait_for_everyone()
     accelerator.free_memory()
@@ -127,7 +129,7 @@ def _begun(out: Path) -> bool:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SqLlavaError(f"{path}: not valid JSON: {error}") from error
 
 

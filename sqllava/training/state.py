@@ -20,7 +20,7 @@ from accelerate.utils import DistributedType
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sqllava.atomic import replace_folder, write_text
+from sqllava.atomic import explained, replace_folder, write_text
 from sqllava.errors import SqLlavaError
 
 FOLDER = "checkpoints"
@@ -79,7 +79,7 @@ def read_position(checkpoint: Path) -> Position:
     """Raises ResumeError if the checkpoint is damaged."""
     try:
         return Position(**json.loads((checkpoint / "position.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ResumeError(
             f"{checkpoint}: not a complete checkpoint ({error}); remove it to use an older one"
         ) from error
@@ -163,10 +163,12 @@ def _checkpoints(out: Path, stages: Sequence[str]) -> list[Path]:
 
 def _save_deepspeed(target: Path, position: Position, accelerator: Accelerator) -> None:
     """DeepSpeed shards its own way; its files become a checkpoint once every process has written its share."""
-    accelerator.save_state(str(target / "deepspeed"))
+    with explained(target):
+        accelerator.save_state(str(target / "deepspeed"))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        write_text(target / "position.json", json.dumps(asdict(position), indent=2) + "\n")
+        with explained(target):
+            write_text(target / "position.json", json.dumps(asdict(position), indent=2) + "\n")
 
 
 def same_recipe(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -81,7 +81,7 @@ def _image_settings(folder: Path) -> dict[str, Any] | None:
         if file.is_file():
             try:
                 settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise CheckpointError(f"model.vision_tower: {file}: is not JSON ({error})") from None
             nested: dict[str, Any] = settings.get("image_processor", settings)
             return nested

@@ -12,7 +12,10 @@ import pytest
 import release_layouts as release
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
+from sqeval.cli.app import app as sqeval_app
+from sqllava.cli.app import app as sqllava_app
 from sqllava.conversion.convert import convert
 from sqllava.errors import CheckpointError
 
@@ -119,6 +122,35 @@ def test_code_in_a_pickle_is_refused(checkpoint: Checkpoint, old_format: bool) -
     assert str(file) in told
     assert "(it calls fractions.Fraction)" in told
     assert "may run code" in told
+
+
+class Calls:
+    """A value that makes a file when it is unpickled, as any other command could be run."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
+        return Path.touch, (self.made,)
+
+
+def test_no_command_runs_the_code_in_a_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    torch.save(
+        {"base_model.model.model.mm_projector.c.weight": Calls(made)}, checkpoint.src / "non_lora_trainables.bin"
+    )
+    torch.load(checkpoint.src / "non_lora_trainables.bin", weights_only=False)
+    assert made.exists()  # so dangerous is it
+    made.unlink()
+    assert "may run code" in checkpoint.fault()
+    places = [str(place) for place in (checkpoint.src, checkpoint.base, checkpoint.tower)]
+    for words in (["info", places[0]], ["ask", str(tmp_path / "a.png"), "--ckpt", places[0]]):
+        CliRunner().invoke(sqllava_app, words)
+    run = ["run", "--tasks", "pope", "--data", "mini", "--out", str(tmp_path / "out"), "--ckpt", places[0]]
+    refused = CliRunner().invoke(sqeval_app, [*run, "--base", places[1], "--vision-tower", places[2]])
+    assert refused.exit_code == 2
+    assert "may run code" in refused.output
+    assert not made.exists()
 
 
 def test_files_in_the_old_format_of_torch_are_read(checkpoint: Checkpoint) -> None:

@@ -58,7 +58,7 @@ def test_sheets_hide_who_asked_and_come_back_whole(tmp_path: Path) -> None:
     assert set(majority(ratings, "answerable").values()) == {1}
 
 
-@pytest.mark.parametrize(("cell", "told"), [("2", "expected 0 or 1, found '2'"), ("yes", "expected 0 or 1")])
+@pytest.mark.parametrize(("cell", "told"), [("2", 'expected 0 or 1, found "2"'), ("yes", "expected 0 or 1")])
 def test_bad_ratings_are_told(tmp_path: Path, cell: str, told: str) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text(",".join(["qid", "rater", *ITEMS, "overall"]) + f"\nq,ann,{cell},,,,,\n")

@@ -38,7 +38,7 @@ def test_markdown_by_example() -> None:
     assert markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| :-- | --: |\n| x | 1 |\n"
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@sum", "\t=1"])
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@sum", "\t=1", "＝1＋1"])
 def test_spreadsheets_see_no_formula(formula: str) -> None:
     assert spreadsheet(formula).startswith("'")
 

@@ -24,8 +24,8 @@ def command(
     from rich.table import Table
     from rich.text import Text
 
-    from sqeval import atomic
     from sqeval.questions.comparing import compare, load, require_comparable, robustness, to_json
+    from sqeval.report.files import write_text
     from sqeval.report.numbers import NONE, pvalue
     from sqeval.report.text import plain
 
@@ -51,4 +51,4 @@ def command(
         )
         console.print(Text(line, style="dim"))
     if json is not None:
-        atomic.write_text(Path(json), to_json(found, robust))
+        write_text(Path(json), to_json(found, robust))

@@ -48,8 +48,8 @@ def ingest_sheets(
     from rich.console import Console
     from rich.table import Table
 
-    from sqeval import atomic
     from sqeval.questions.rating import ITEMS, OVERALL, alpha, ingest
+    from sqeval.report.files import write_text
     from sqeval.report.numbers import NONE
 
     ratings = ingest(sheets, key)
@@ -58,7 +58,7 @@ def ingest_sheets(
     writer.writerow(["qid", "rater", *ITEMS, OVERALL])
     for rating in ratings:
         writer.writerow([rating.qid, rating.rater, *(rating.items.get(name, "") for name in (*ITEMS, OVERALL))])
-    atomic.write_text(out, text.getvalue())
+    write_text(out, text.getvalue())
     table = Table("item", box=None, header_style="bold")
     for heading in ("ratings", "yes", "Krippendorff's alpha"):
         table.add_column(heading, justify="right")

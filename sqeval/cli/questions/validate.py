@@ -37,10 +37,10 @@ def command(
     """
     from rich.console import Console
 
-    from sqeval import atomic
     from sqeval.errors import IncompleteError
     from sqeval.progress import progress_for_stderr
     from sqeval.questions.validation import steps, validate
+    from sqeval.report.files import write_text
 
     conditions = options.read(files, captions, objects, context)
     setup = options.setup(tier, k, reference_questions)
@@ -60,7 +60,7 @@ def command(
     if as_json:
         print_json(report)
     if out is not None:
-        atomic.write_text(out, json.dumps(report, ensure_ascii=False, indent=1).replace("Infinity", "1e999") + "\n")
+        write_text(out, json.dumps(report, ensure_ascii=False, indent=1).replace("Infinity", "1e999") + "\n")
     if failed and strict:
         raise IncompleteError(f"{failed} checks failed (--strict): those metrics are not to be trusted on this data")
 

@@ -17,7 +17,6 @@ from sqeval.comparing import compare_runs
 from sqeval.comparison import Rules, RunComparison
 from sqeval.data.collection import paused
 from sqeval.data.images import ImageRef
-from sqeval.errors import UserError
 from sqeval.progress import Progress, Silent
 from sqeval.protocol import marked
 from sqeval.report.html import answers, breakdown, highlights, provenance, summary, thumbnails
@@ -75,7 +74,7 @@ def write_report(
         tasks = [gather(name, shown, source) for name in dict.fromkeys(name for run in shown for name in run.tasks)]
     with progress.waiting("comparing"):
         comparisons = [None, *(compare_runs(baseline, run, rules) for run in runs)] if baseline else [None] * len(shown)
-    try:
+    with atomic.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         images = _by_interest(tasks)
         made = thumbnails.make(list(images.values()), int(embed_mb * 1e6), folder, progress)
@@ -86,8 +85,6 @@ def write_report(
             page = _render(view, _json(_samples(shown, tasks, numbers, bool(baseline))), _json(made.addresses))
             atomic.write_text(path, page)
             thumbnails.remove_stale(made, folder)
-    except OSError as error:
-        raise UserError(f"{error.filename or path}: cannot be written: {error.strerror or error}") from error
     return Written(path, path.stat().st_size, len(made.files), notes)
 
 
