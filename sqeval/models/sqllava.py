@@ -232,7 +232,7 @@ def load_sqllava(
     from sqllava.checkpoints import checkpoint_hash, load
     from sqllava.conversion_cache import prepare
     from sqllava.engine import Engine
-    from sqllava.errors import SqLlavaError
+    from sqllava.errors import ForeignModelError, SqLlavaError
 
     try:
         ready = prepare(ckpt, base=base, vision_tower=vision_tower, cache=cache_home(), note=note)
@@ -251,6 +251,8 @@ def load_sqllava(
                 packed=not rows,
             )
         content = checkpoint_hash(ready.checkpoint, base=ready.base)
+    except ForeignModelError as error:
+        raise UserError(f"{error}; --model hf runs other models of transformers") from error
     except SqLlavaError as error:
         raise UserError(str(error)) from error
     details = {

@@ -16,7 +16,8 @@ from sqeval.config import RunConfig
 from sqeval.data.images import ImageRef
 from sqeval.model import Completion, Group, Request, Settings
 from sqeval.models.hf.decoding import Choice, cut
-from sqeval.models.hf.rows import HfModel
+from sqeval.models.hf.prompts import Row
+from sqeval.models.hf.rows import HfModel, windows
 from sqeval.models.hf.shared import SharedModel
 from sqeval.models.loading import load_model
 
@@ -192,3 +193,16 @@ def test_an_image_is_opened_and_processed_once(
     monkeypatch.setattr(model.prompts.processor.image_processor.inner, "preprocess", processed)
     assert all(done.error is None for done in answered(model, grouped(images)).values())
     assert counts == {"opened": len(images), "processed": len(images)}
+    for group in grouped(images)[:-1]:  # and its pixels are in memory once
+        assert len({row.image["pixel_values"].data_ptr() for row in model.prompts.rows(group)}) == 1
+
+
+def test_windows_hold_so_many_rows_or_so_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqeval.models.hf.rows.WINDOW", 5)
+    monkeypatch.setattr("sqeval.models.hf.rows.WINDOW_BYTES", 300)
+    small, large = torch.zeros(1, 25), torch.zeros(1, 50)  # 100 and 200 bytes
+    asked = Request("t", "x", "", Settings())
+    order = [small] * 6 + [large, small, small, torch.zeros(1, 100)]
+    rows = [Row(asked, {}, {"pixel_values": picture}) for picture in order]
+    assert [len(window) for window in windows(rows)] == [5, 2, 3]
+    assert [row for window in windows(rows) for row in window] == rows

@@ -158,6 +158,11 @@ def test_bad_input_is_one_message(
         load_model(asking(llava if ckpt == "" else ckpt, model="hf", **settings))
 
 
+def test_whoever_forgets_to_say_hf_is_told(idefics3: Path, asking: Make) -> None:
+    with pytest.raises(UserError, match=r"model type 'idefics3'.*; --model hf runs other models of transformers"):
+        load_model(asking(idefics3))
+
+
 def test_the_identity_is_what_decides_the_answers(llava: Path, asking: Make, tmp_path: Path) -> None:
     who = load_model(asking(llava, model="hf")).identity
     assert (who.name, who.kind, who.checkpoint, who.sees_images) == (llava.name, "hf", str(llava), True)

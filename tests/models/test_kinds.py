@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -153,6 +155,20 @@ def test_the_list_shows_names_and_packages_broken_ones_too(install: Install, mon
     assert rows["parrot"].rstrip().endswith("aviary 2")
     assert "no_such_module_anywhere" in rows["wreck"]
     assert {"hf", "openai", "sqllava", "majority"} <= set(rows)
+
+
+@pytest.mark.parametrize("name", ["sqllava", "hf", "openai"])
+def test_every_setting_is_documented(name: str) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text("utf-8")
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+    assert {word for cell in cells for word in re.findall(r"`(\w+)`", cell)} == set(get_kind(name).args or ())
+
+
+def test_every_field_of_a_kind_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text("utf-8")
+    section = page.split("\n## A kind of your own\n")[1]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == {field.name for field in fields(ModelKind)}
 
 
 def test_the_folder_s_name_says_which_kind_asked(asking: Make) -> None:

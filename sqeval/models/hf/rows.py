@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from itertools import islice
 from typing import Any
 
 import torch
@@ -23,7 +22,9 @@ USUAL_TOKENS = 4_096
 RESERVE = 128
 """New tokens that count towards a batch; few answers are longer."""
 WINDOW = 512
-"""Rows are sorted by length within a window of so many."""
+"""Rows are sorted by length within a window of so many,"""
+WINDOW_BYTES = 1 << 29
+"""or of so much about images: another window is prepared meanwhile, and a third one waits."""
 
 
 class HfModel:
@@ -52,10 +53,8 @@ class HfModel:
 
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         """Answer every request of `groups` once, the longest of each window first."""
-        prepared: Iterator[Row | Unready] = (row for group in groups for row in self.prompts.rows(group))
-        if self._workers != 0:
-            prepared = ahead(prepared, WINDOW)
-        while window := list(islice(prepared, WINDOW)):
+        prepared = windows(row for group in groups for row in self.prompts.rows(group))
+        for window in prepared if self._workers == 0 else ahead(prepared, 1):
             rows: list[Row] = []
             for one in window:
                 error = one.error if isinstance(one, Unready) else self._too_long(one)
@@ -171,6 +170,22 @@ class HfModel:
 def failed(request: Request, error: str) -> Completion:
     """The answer in place of what could not be computed."""
     return Completion(request.task, request.id, "", "error", error=error)
+
+
+def windows(rows: Iterable[Row | Unready]) -> Iterator[list[Row | Unready]]:
+    """Rows in parts, each as large as may be."""
+    window: list[Row | Unready] = []
+    images: dict[int, int] = {}
+    for row in rows:
+        window.append(row)
+        if isinstance(row, Row):
+            pictures = [value for value in row.image.values() if isinstance(value, Tensor)]
+            images.update({picture.data_ptr(): picture.nbytes for picture in pictures})  # rows share them
+        if len(window) == WINDOW or sum(images.values()) >= WINDOW_BYTES:
+            yield window
+            window, images = [], {}
+    if window:
+        yield window
 
 
 def collate(batch: Sequence[Row], pad: int) -> dict[str, Any]:
