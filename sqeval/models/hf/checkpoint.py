@@ -87,6 +87,8 @@ def load(
             name, dtype=getattr(torch, kind), output_loading_info=True, **chosen, **common
         )
         folder = Path(name) if Path(name).is_dir() else _snapshot(name, revision)
+    if not hasattr(processor, "tokenizer"):
+        raise UserError(f"checkpoint {ckpt}: has no processor for text and images, only a {type(processor).__name__}")
     if found["missing_keys"]:
         missing = sorted(found["missing_keys"])
         raise UserError(f"checkpoint {ckpt}: lacks {len(missing)} weights of its model: {', '.join(missing[:3])}, ...")

@@ -46,6 +46,11 @@ class Choice:
         self.logprobs.append(logits.gather(1, chosen)[:, 0] - logits.logsumexp(dim=-1))
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0)
 
+    @property
+    def steps(self) -> int:
+        """Tokens that were chosen for each row: the last so many of what `generate` gives are new."""
+        return len(self.logprobs)
+
     def _chosen(self, logits: Tensor) -> Tensor:
         """B×1."""
         if not self.temperature:
@@ -59,11 +64,11 @@ class Choice:
 class Stops:
     """A stopping criterion: rows whose text holds one of the stop texts are finished."""
 
-    def __init__(self, stop: Sequence[str], width: int, text: Text) -> None:
-        self._stop, self._width, self._text = stop, width, text
+    def __init__(self, stop: Sequence[str], choice: Choice, text: Text) -> None:
+        self._stop, self._choice, self._text = stop, choice, text
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        done = [cut(self._text(row), self._stop) is not None for row in input_ids[:, self._width :].tolist()]
+        done = [cut(self._text(row), self._stop) is not None for row in input_ids[:, -self._choice.steps :].tolist()]
         return torch.tensor(done, device=input_ids.device)
 
 

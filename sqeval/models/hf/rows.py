@@ -134,15 +134,14 @@ class HfModel:
         pad = self._tokenizer.pad_token_id
         pad = min(self._ends, default=0) if pad is None else pad
         inputs = {name: self._placed(value) for name, value in collate(batch, pad).items()}
-        width = inputs["input_ids"].shape[1]
         choice = Choice([row.request for row in batch], settings)
-        stops = [Stops(settings.stop, width, self._text)] if settings.stop else []
+        stops = [Stops(settings.stop, choice, self._text)] if settings.stop else []
         found = self.model.generate(
             **inputs,
             generation_config=configuration(self.model, pad, limit),
             logits_processor=[choice],
             stopping_criteria=stops,
-        )[:, width:].tolist()
+        )[:, -choice.steps :].tolist()
         logprobs = torch.stack(choice.logprobs, dim=1).tolist()
         said = [
             read(tokens, logs, settings, self._ends, self._text) for tokens, logs in zip(found, logprobs, strict=True)
