@@ -16,7 +16,17 @@ from sqeval.plugins import nearest, origin
 from sqeval.protocol import OFFICIAL
 from sqeval.task import Task
 
-__all__ = ["GROUP", "get_task", "nearest", "parse_tasks", "protocols", "task_names"]
+__all__ = [
+    "FAMILIES",
+    "GROUP",
+    "TaskFamily",
+    "get_family",
+    "get_task",
+    "nearest",
+    "parse_tasks",
+    "protocols",
+    "task_names",
+]
 GROUP = "sqeval.tasks"
 FAMILIES = "sqeval.task_families"
 
