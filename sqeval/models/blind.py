@@ -16,7 +16,7 @@ OF = "of"
 class Blind:
     """`model` without its eyes: the same prompts, and no image."""
 
-    work: Callable[[], Work]
+    work: Callable[[], Work | None]
     """There if the model has it."""
 
     def __init__(self, model: Model) -> None:
