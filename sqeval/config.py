@@ -34,7 +34,7 @@ class RunConfig(BaseModel):
     vision_tower: str | None = None
     """For a release: the vision tower that it was trained with, unless it names a folder here."""
     model: str | None = None
-    """Adapter; None: follows from `ckpt`."""
+    """Kind of model; None: follows from `ckpt`."""
     model_args: dict[str, str] = {}
     """Settings of the adapter."""
     data: str
@@ -203,9 +203,11 @@ _MISSING = {
 
 
 def default_name(config: RunConfig) -> str:
-    """Model, data, splits, protocol and limit: the same command finds the same folder again."""
+    """Checkpoint, kind, data, splits, protocol and limit: the same command finds the same folder again."""
     source = Path(config.ckpt or config.model or "model")
-    parts = [source.stem if config.model == "replay" else source.name, Path(config.data).resolve().name]
+    parts = [source.stem if config.model == "replay" else source.name]
+    parts += [config.model] if config.ckpt and config.model not in (None, "sqllava", "replay", config.ckpt) else []
+    parts += [Path(config.data).resolve().name]
     parts += [split if config.tasks == (task,) else f"{task}-{split}" for task, split in config.split.items()]
     parts += list(marked(config.protocol))
     parts += [] if config.limit is None else [f"limit{config.limit}"]

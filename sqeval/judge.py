@@ -11,30 +11,20 @@ import json
 import os
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqeval.errors import UserError
+from sqeval.endpoint import AGAIN, ATTEMPTS, DEFAULT_URL, FATAL, SHOWN, URL, Endpoint, endpoint, pause
 from sqeval.judged import Inquiry
 from sqeval.report.text import plain
-from sqeval.secrets import MASK, mask
 
-URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
-DEFAULT_URL = "https://api.openai.com/v1"
-ATTEMPTS = 6
-LONGEST_PAUSE = 60.0
-"""Seconds, whatever the server wishes."""
+__all__ = ["ATTEMPTS", "DEFAULT_URL", "TIMEOUT", "URL", "Judge", "JudgeError", "Reply", "judge_from_environment"]
 TIMEOUT = 180.0
-AGAIN = frozenset({408, 409, 425, 429})
-"""Refusals that pass, beside those of 500 and above."""
-FATAL = frozenset({401, 403, 404})
-"""Refusals that any other question would meet too: key, permission, name of the model or address."""
-_SHOWN = 200
 _LONGEST = 16 << 20
+"""Bytes of a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +50,7 @@ class Judge:
     def __init__(self, name: str, url: str, key: str | None = None) -> None:
         self.name, self.url = name, url.rstrip("/")
         self._key = key
+        self._hidden = Endpoint(self.url, key).hidden
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def ask(self, inquiry: Inquiry) -> Reply:
@@ -71,15 +62,15 @@ class Judge:
                 problem = JudgeError(f"HTTP {error.code}: {self._body(error)}", fatal=error.code in FATAL)
                 if error.code < 500 and error.code not in AGAIN:
                     break
-                wait = _wish(error.headers.get("Retry-After"))
+                wait = pause(attempt, error.headers.get("Retry-After"))
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
-                problem = JudgeError(f"no answer ({plain(str(reason), _SHOWN)})", fatal=True)
-                wait = None
+                problem = JudgeError(f"no answer ({plain(str(reason), SHOWN)})", fatal=True)
+                wait = pause(attempt)
             except ValueError as error:
-                problem, wait = JudgeError(f"not a chat completion: {self._hidden(str(error))}"), None
+                problem, wait = JudgeError(f"not a chat completion: {self._hidden(str(error))}"), pause(attempt)
             if attempt + 1 < ATTEMPTS:
-                time.sleep(min(LONGEST_PAUSE, 2.0**attempt if wait is None else wait))
+                time.sleep(wait)
         raise problem
 
     def _once(self, inquiry: Inquiry) -> Reply:
@@ -112,23 +103,11 @@ class Judge:
             text = json.loads(text)["error"]["message"]
         return self._hidden(str(text)) or str(error.reason)
 
-    def _hidden(self, text: str) -> str:
-        """A line without the key, which servers like to repeat."""
-        text = text.replace(self._key, MASK) if self._key else text
-        return plain(mask(text), _SHOWN)
-
 
 def judge_from_environment(name: str, environment: Mapping[str, str] = os.environ) -> Judge:
     """The judge called `name` at ``$OPENAI_BASE_URL``, with ``$OPENAI_API_KEY``. Raises UserError."""
-    url, key = environment.get(URL) or DEFAULT_URL, (environment.get(KEY) or "").strip()
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise UserError(f"{URL}: expected an address such as {DEFAULT_URL}; the key belongs into {KEY}")
-    if not key and url == DEFAULT_URL:
-        raise UserError(f"--judge {name}: set {KEY}, or {URL} to the address of another OpenAI-compatible server")
-    if not (key.isascii() and key.isprintable()):
-        raise UserError(f"{KEY}: holds characters that no key has")
-    return Judge(name, url, key or None)
+    at = endpoint(f"--judge {name}", environment)
+    return Judge(name, at.url, at.key)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -143,17 +122,8 @@ def _reply(answer: Any, name: str) -> Reply:
     try:
         text, version = answer["choices"][0]["message"]["content"], answer.get("model") or name
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise ValueError(json.dumps(answer)[:_SHOWN]) from None
+        raise ValueError(json.dumps(answer)[:SHOWN]) from None
     if not isinstance(text, str | None) or not isinstance(version, str):
-        raise ValueError(json.dumps(answer)[:_SHOWN])
+        raise ValueError(json.dumps(answer)[:SHOWN])
     # Half a surrogate pair could not be stored.
     return Reply((text or "").encode("utf-8", "replace").decode(), version)
-
-
-def _wish(header: str | None) -> float | None:
-    """Seconds that the server asks to wait; None if it does not say, or gives a date."""
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None

@@ -6,15 +6,27 @@ makes them, when they are named.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
+from sqeval import plugins
 from sqeval.errors import UserError
+from sqeval.plugins import nearest, origin
 from sqeval.protocol import OFFICIAL
 from sqeval.task import Task
 
+__all__ = [
+    "FAMILIES",
+    "GROUP",
+    "TaskFamily",
+    "get_family",
+    "get_task",
+    "nearest",
+    "parse_tasks",
+    "protocols",
+    "task_names",
+]
 GROUP = "sqeval.tasks"
 FAMILIES = "sqeval.task_families"
 
@@ -33,7 +45,7 @@ class TaskFamily(Protocol):
 
 def task_names(protocol: str = OFFICIAL) -> list[str]:
     """Names of all installed tasks that know `protocol`, sorted. No plugin is imported."""
-    return sorted({point.name for point in entry_points(group=_group(protocol))})
+    return plugins.names(_group(protocol))
 
 
 def protocols(name: str | None = None) -> list[str]:
@@ -51,15 +63,12 @@ def get_task(name: str, protocol: str = OFFICIAL) -> Task:
     family, colon, inner = name.partition(":")
     if colon and protocol == OFFICIAL:
         return get_family(family).task(inner)
-    points = [point for point in entry_points(group=_group(protocol)) if point.name == name]
-    if not points and protocol != OFFICIAL and (colon or name in task_names()):
+    point = plugins.find(_group(protocol), "task", name)
+    if point is None and protocol != OFFICIAL and (colon or name in task_names()):
         raise UserError(f"task {name!r} does not know the protocol {protocol!r}, only {', '.join(protocols(name))}")
-    if not points:
+    if point is None:
         raise UserError(_unknown(name))
-    if len({point.value for point in points}) > 1:
-        claims = " and ".join(sorted(_origin(point) for point in points))
-        raise UserError(f"task {name!r} is claimed by {claims}; uninstall one of them")
-    return _load(points[0], protocol)
+    return _load(point, protocol)
 
 
 def get_family(name: str) -> TaskFamily:
@@ -72,7 +81,7 @@ def get_family(name: str) -> TaskFamily:
         family: TaskFamily = found() if isinstance(found, type) else found
     except Exception as error:  # as with tasks
         why = f"{type(error).__name__}: {error}"
-        raise UserError(f"family {name!r} of {_origin(points[name])} cannot be loaded: {why}") from error
+        raise UserError(f"family {name!r} of {origin(points[name])} cannot be loaded: {why}") from error
     return family
 
 
@@ -91,25 +100,15 @@ def _group(protocol: str) -> str:
 
 
 def _load(point: EntryPoint, protocol: str) -> Task:
-    try:
-        found = point.load()
-        task = found() if isinstance(found, type) else found
-    except Exception as error:  # a plugin may fail in any way; the user must learn whose it is
-        why = f"{type(error).__name__}: {error}"
-        raise UserError(f"task {point.name!r} of {_origin(point)} cannot be loaded: {why}") from error
+    task = plugins.load(point, "task")
     if not isinstance(task, Task):
-        raise UserError(f"task {point.name!r} of {_origin(point)} is not a sqeval.task.Task")
+        raise UserError(f"task {point.name!r} of {origin(point)} is not a sqeval.task.Task")
     if task.name != point.name:
-        raise UserError(f"task {point.name!r} of {_origin(point)} calls itself {task.name!r}; the two must agree")
+        raise UserError(f"task {point.name!r} of {origin(point)} calls itself {task.name!r}; the two must agree")
     if task.protocol != protocol:
         problem = f"says that its protocol is {task.protocol!r}, not {protocol!r}; the two must agree"
-        raise UserError(f"task {point.name!r} of {_origin(point)} {problem}")
+        raise UserError(f"task {point.name!r} of {origin(point)} {problem}")
     return task
-
-
-def _origin(point: EntryPoint) -> str:
-    distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
-    return f"{distribution} ({point.value})"
 
 
 def _unknown(name: str) -> str:
@@ -117,9 +116,3 @@ def _unknown(name: str) -> str:
     if not names:
         return f"unknown task {name!r}: no task plugin is installed (is the package installed, not just on the path?)"
     return f"unknown task {name!r}; {nearest(name, names)}there are: {', '.join(names)}"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``did you mean 'pope'? ``, or nothing when no known word is near."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1)
-    return f"did you mean {close[0]!r}? " if close else ""

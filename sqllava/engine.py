@@ -57,6 +57,7 @@ class Engine:
     """Generation and scoring with one model.
 
     template: names the conversation template whose end token ends an answer; None: the checkpoint's own.
+    end_id: token that ends an answer, instead of the template's: of models that are asked in a format of their own.
     batch_tokens: prompt and answer tokens that are held at once; None: measured (CUDA), or what suits a CPU.
     workers: processes that open and resize images ahead of the model; 0: none, the model waits for each image.
     feature_memory: bytes for features of images with a key, which are then encoded once however often they come.
@@ -67,14 +68,14 @@ class Engine:
     """
 
     def __init__(
-        self, model: Any, processor: Any, *, template: str | None = None, batch_tokens: int | None = None,
-        workers: int = 0, feature_memory: int = 1 << 30, packed: bool = True,
+        self, model: Any, processor: Any, *, template: str | None = None, end_id: int | None = None,
+        batch_tokens: int | None = None, workers: int = 0, feature_memory: int = 1 << 30, packed: bool = True,
     ) -> None:  # fmt: skip
         if batch_tokens is not None and batch_tokens < 1:
             raise ValueError("batch_tokens must be at least 1")
         self.model, self.processor, self.workers = model, processor, workers
         self.template = find_template(template or model.config.conversation_template)
-        self.end_id = self.template.end_id(processor.tokenizer)
+        self.end_id = self.template.end_id(processor.tokenizer) if end_id is None else end_id
         self.sees_images: bool = getattr(model.config, "sees_images", True)  # transformers' LLaVA always does
         self.stats = Stats()
         self._features = Features(feature_memory)

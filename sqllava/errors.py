@@ -11,5 +11,9 @@ class CheckpointError(SqLlavaError):
     """A checkpoint that is missing, foreign, incomplete, or unreadable."""
 
 
+class ForeignModelError(CheckpointError):
+    """A checkpoint of another kind of model."""
+
+
 class TemplateError(SqLlavaError, ValueError):
     """An unknown conversation template, or a conversation that the template cannot render."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqllava import adapters
 from sqllava.conversion.layout import Kind, Layout, has_model, recognise
-from sqllava.errors import CheckpointError
+from sqllava.errors import CheckpointError, ForeignModelError
 from sqllava.hub import fetch, is_hub_name
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -57,7 +57,7 @@ def locate(checkpoint: str | Path) -> Layout:
         if (folder / adapters.CONFIG).is_file():
             raise CheckpointError(f"checkpoint {folder}: its adapter is not one over SQ-LLaVA; give {accepted()}")
         found = read_config(folder).get("model_type")
-        raise CheckpointError(f"checkpoint {folder}: config.json has model type {found!r}; give {accepted()}")
+        raise ForeignModelError(f"checkpoint {folder}: config.json has model type {found!r}; give {accepted()}")
     if layout.kind == Kind.adapter and has_model(folder):
         raise CheckpointError(
             f"checkpoint {folder}: holds a whole model and an adapter; move {adapters.CONFIG} and "

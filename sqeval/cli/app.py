@@ -20,7 +20,7 @@ from sqeval.errors import SqevalError
 
 COMMANDS = (
     "run", "score", "compare", "leaderboard", "report", "view", "baseline", "power", "ask", "questions", "tasks",
-    "data", "doctor", "demo",
+    "models", "data", "doctor", "demo",
 )  # fmt: skip
 """In the order of the help page."""
 

@@ -42,9 +42,9 @@ def _names(group: str) -> list[str]:
 
 
 def _adapters() -> list[str]:
-    from sqeval.models.loading import KINDS
+    from sqeval.models.kinds import kind_names
 
-    return sorted(KINDS)
+    return kind_names()
 
 
 def _starting(names: Iterable[str], incomplete: str) -> list[str]:

@@ -43,7 +43,7 @@ def command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="sqllava, majority, random or replay.",
+            help="Kind of model; see `sqeval models list`.",
             show_default="sqllava, if there is a checkpoint",
             autocompletion=completion.models,
         ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sqeval.model import Completion, Group, Identity
+from sqeval.models.kinds import ModelKind
 from sqeval.planner import digest
 
 if TYPE_CHECKING:
@@ -55,3 +56,7 @@ class Random:
                 golds = self._golds[request.task]
                 drawn = int(digest(self._seed, request.id), 16) % len(golds)
                 yield Completion(request.task, request.id, golds[drawn])
+
+
+MAJORITY = ModelKind("a floor: the task's most common answer, whatever is asked", lambda config, note: Majority())
+RANDOM = ModelKind("a floor: the answer to another question, drawn by --seed", lambda config, note: Random(config.seed))

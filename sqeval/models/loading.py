@@ -4,46 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
-from pathlib import Path
+from typing import get_args
 
 from sqeval.config import RunConfig
-from sqeval.data.join import Allow
 from sqeval.errors import UserError
 from sqeval.model import Model
+from sqeval.models.kinds import Flag, ModelKind, get_kind
+from sqeval.plugins import nearest
 from sqeval.progress import Progress, Silent
-from sqeval.registry import nearest
+from sqeval.secrets import is_secret
 
-KINDS = ("sqllava", "majority", "random", "replay")
-BASELINES = ("majority", "random")
+FLOORS = ("majority", "random")
+"""Kinds that may be named as a checkpoint."""
+USUAL = "sqllava"
+"""The kind of a checkpoint of which nothing is said."""
 
 
 def model_kind(config: RunConfig) -> str:
-    """The adapter that answers: the one named, a baseline named as checkpoint, or `sqllava` for a checkpoint.
+    """The kind that answers: the one named, a floor named as checkpoint, or `sqllava` for a checkpoint.
 
-    Raises UserError for an unknown name and for a checkpoint that is missing or superfluous.
+    Raises UserError for an unknown or broken kind, and for a checkpoint, setting or flag that is missing or
+    superfluous.
     """
-    kind, ckpt = config.model, config.ckpt
-    if kind is None:
+    name, ckpt = config.model, config.ckpt
+    if name is None:
         if ckpt is None:
             raise UserError(
                 "--ckpt: give a checkpoint folder, a hub id or a packaged name such as `mini`, or --model majority"
             )
-        kind = ckpt if ckpt in BASELINES else "sqllava"
-    if kind not in KINDS:
-        raise UserError(f"--model {kind}: unknown; {nearest(kind, KINDS)}there are: {', '.join(KINDS)}")
-    if kind in BASELINES and ckpt not in (None, kind):
-        raise UserError(f"--model {kind} needs no checkpoint; leave out --ckpt {ckpt}")
-    if kind not in BASELINES and ckpt is None:
-        raise UserError(f"--model {kind} needs --ckpt: " + _CHECKPOINTS[kind])
-    return kind
+        name = ckpt if ckpt in FLOORS else USUAL
+    kind = get_kind(name)
+    if kind.ckpt is None and ckpt not in (None, name):
+        raise UserError(f"--model {name} needs no checkpoint; leave out --ckpt {ckpt}")
+    if kind.ckpt is not None and ckpt is None:
+        raise UserError(f"--model {name} needs --ckpt: {kind.ckpt}")
+    for flag in get_args(Flag):
+        value = getattr(config, flag)
+        if value and flag not in kind.flags:
+            typed = "--self-question" if flag == "self_questions" else "--" + flag.replace("_", "-")
+            raise UserError(f"{typed}: model {name} has no use for it; leave out {typed} {value}")
+    _check_args(name, kind, config.model_args)
+    return name
 
 
 @contextmanager
 def loaded(config: RunConfig, progress: Progress) -> Iterator[Model]:
     """`load_model`, once or by several workers, which end with the block. Raises UserError."""
     several = config.workers > 1 or config.ray_address is not None
-    if several and model_kind(config) in (*BASELINES, "replay"):
+    if several and model_kind(config) in (*FLOORS, "replay"):
         progress.note(f"--workers: model {model_kind(config)} computes nothing that they could share; one answers")
     elif several:
         from sqeval.workers.pool import pool
@@ -56,55 +64,16 @@ def loaded(config: RunConfig, progress: Progress) -> Iterator[Model]:
 
 def load_model(config: RunConfig, progress: Progress | None = None) -> Model:
     """The model that `config` asks for. Raises UserError."""
-    kind = model_kind(config)
-    if kind == "sqllava":
-        from sqeval.models.sqllava import load_sqllava
-
-        return load_sqllava(
-            str(config.ckpt),
-            device=config.device,
-            dtype=config.dtype,
-            batch_tokens=config.batch_tokens,
-            image_workers=config.image_workers,
-            rows=config.engine == "rows",
-            self_questions=config.self_questions,
-            args=dict(config.model_args),
-            base=config.base,
-            vision_tower=config.vision_tower,
-            note=(progress or Silent()).note,
-        )
-    flags = (("--base", config.base), ("--vision-tower", config.vision_tower))
-    for flag, value in (*flags, ("--self-question", config.self_questions or None)):
-        if value is not None:
-            raise UserError(f"{flag}: model {kind} has no use for it; leave out {flag} {value}")
-    if kind == "replay":
-        from sqeval.models.replay import Replay
-
-        replay = Replay(Path(str(config.ckpt)).expanduser(), _allowed(config.model_args), config.protocol)
-        if config.limit is not None and not replay.of_run:
-            raise UserError("--limit: a file of predictions is scored as a whole; leave it out")
-        return replay
-    _refuse_args(kind, config.model_args)
-    from sqeval.models.baselines import Majority, Random
-
-    return Majority() if kind == "majority" else Random(config.seed)
+    return get_kind(model_kind(config)).load(config, (progress or Silent()).note)
 
 
-def _allowed(args: Mapping[str, str]) -> Allow:
-    """What a replay lets pass: ``allow_missing=true``."""
-    names = {f"allow_{field.name}": field.name for field in fields(Allow)}
-    for name, value in args.items():
-        if name not in names or value not in ("true", "false"):
-            raise UserError(f"--model-args {name}={value}: a replay takes {', '.join(names)}, each true or false")
-    return Allow(**{names[name]: value == "true" for name, value in args.items()})
-
-
-def _refuse_args(kind: str, args: Mapping[str, str]) -> None:
-    if args:
-        raise UserError(f"--model-args: model {kind} takes none, got {', '.join(args)}")
-
-
-_CHECKPOINTS = {
-    "sqllava": "a checkpoint folder, a hub id, or a packaged name such as `mini`",
-    "replay": "a file of predictions, or a run folder",
-}
+def _check_args(name: str, kind: ModelKind, args: Mapping[str, str]) -> None:
+    for arg in args:
+        if is_secret(arg):
+            raise UserError(
+                f"--model-args {arg}: a command line is no place for secrets, others can read it; "
+                "put it into the environment, as OPENAI_API_KEY for model openai"
+            )
+        if kind.args is not None and arg not in kind.args:
+            known = f"it takes {', '.join(kind.args)}" if kind.args else f"it takes none, got {arg}"
+            raise UserError(f"--model-args: model {name} has no setting {arg}; {nearest(arg, kind.args)}{known}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqeval.config import RunConfig
 from sqeval.data.collection import paused
 from sqeval.data.join import STRICT, Allow, joined
 from sqeval.errors import DataError, UserError
 from sqeval.model import Completion, FinishReason, Group, Identity, Verbatim
+from sqeval.models.kinds import ModelKind, Note
 from sqeval.protocol import ASKED, OFFICIAL, protocol_of
 from sqeval.records import Record
 from sqeval.rundir import RUN, SAMPLES, read_json, read_records
@@ -102,3 +105,27 @@ def _identity(path: Path, run: dict[str, Any] | None, protocol: str) -> Identity
         return Identity(**{**run["identity"], "details": details})
     except (KeyError, TypeError) as error:
         raise DataError(f"is not a run of this version ({error})", file=path / RUN, field="identity") from None
+
+
+def _load(config: RunConfig, note: Note) -> Replay:
+    replay = Replay(Path(str(config.ckpt)).expanduser(), _allowed(config.model_args), config.protocol)
+    if config.limit is not None and not replay.of_run:
+        raise UserError("--limit: a file of predictions is scored as a whole; leave it out")
+    return replay
+
+
+def _allowed(args: Mapping[str, str]) -> Allow:
+    """What a replay lets pass: ``allow_missing=true``."""
+    names = {f"allow_{field.name}": field.name for field in fields(Allow)}
+    for name, value in args.items():
+        if name not in names or value not in ("true", "false"):
+            raise UserError(f"--model-args {name}={value}: a replay takes {', '.join(names)}, each true or false")
+    return Allow(**{names[name]: value == "true" for name, value in args.items()})
+
+
+KIND = ModelKind(
+    "answers that exist already, from a file of predictions or a run folder",
+    _load,
+    ckpt="a file of predictions, or a run folder",
+    args=None,
+)

@@ -12,9 +12,11 @@ from math import exp, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqeval.config import RunConfig
 from sqeval.data.mini.cache import cache_home
 from sqeval.errors import UserError
 from sqeval.model import Completion, Group, Identity, Request, Work
+from sqeval.models.kinds import ModelKind, Note
 from sqeval.questions.asking import AskedAbout, How
 from sqeval.questions.files import Asked
 
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
     from sqllava.asking import Asker
     from sqllava.asking import How as AskHow
     from sqllava.engine import Engine
+    from sqllava.engine import Group as EngineGroup
     from sqllava.engine import Request as EngineRequest
 
-ARGS = ("template", "image_aspect_ratio")
-"""What ``--model-args`` may set: the conversation template, and how images become square ("pad" or "crop")."""
+ARGS = {
+    "template": "conversation template, as `v1`; the checkpoint's own unless set",
+    "image_aspect_ratio": "how images become square: pad or crop",
+}
 YES, NO = (" Yes", " yes"), (" No", " no")
 """What an answer may begin with, behind the template's colon."""
 GROUPS_AT_ONCE = 256
@@ -75,12 +80,7 @@ class SqLlavaModel:
             if requests:
                 # Without a key: an image has one group, so the engine need not keep its features for another.
                 asked.append(EngineGroup(tuple(requests), None if group.image is None else group.image.open))
-        with _told(self.note):
-            for answer in self.engine.generate(asked):
-                task, _, key = answer.id.partition("/")
-                yield Completion(
-                    task, key, answer.text, answer.finish_reason, answer.tokens, answer.logprob, answer.error
-                )
+        yield from completions(self.engine, asked, self.note)
 
     def asking(self, how: How) -> Mapping[str, Any]:
         """The protocol of the release, with the settings that are really used."""
@@ -150,25 +150,13 @@ class SqLlavaModel:
 
     def work(self) -> Work:
         """What the engine counted."""
-        stats = self.engine.stats
-        return Work(
-            prompt_tokens=stats.prompt_tokens,
-            prefilled_tokens=stats.prefilled_tokens,
-            generated_tokens=stats.generated_tokens,
-            images_encoded=stats.images,
-            seconds=stats.model_seconds,
-            batch_tokens=self.engine.batch_tokens,
-            shared_prefixes=self.engine.packs,
-            notes=tuple(stats.notes),
-        )
+        return work(self.engine)
 
     def _request(self, request: Request, image: bool, before: Sequence[Asked] = ()) -> EngineRequest | Completion:
         """The request in the engine's words, or why it cannot be asked. Pairs of question and answer stand `before` it
         as ordinary turns, as in the release."""
         from sqllava.conversation import Turn
-        from sqllava.engine import Request as EngineRequest
         from sqllava.errors import TemplateError
-        from sqllava.inference.sampling import Sampling
 
         try:
             pairs = [turn for q in before for turn in (Turn("user", q.text), Turn("assistant", q.answer or ""))]
@@ -176,14 +164,45 @@ class SqLlavaModel:
             prompt = self.engine.template.prompt([*pairs, Turn("user", request.prompt)], image=seen)
         except TemplateError as error:
             return Completion(request.task, request.id, "", "error", error=str(error))
-        settings = request.settings
-        return EngineRequest(
-            f"{request.task}/{request.id}",  # tasks name folders, so that the first slash parts the two
-            prompt,
-            max_new_tokens=settings.max_new_tokens,
-            sampling=Sampling(temperature=settings.temperature, seed=settings.seed),
-            stop=settings.stop,
-        )
+        return engine_request(request, prompt)
+
+
+def engine_request(request: Request, prompt: str) -> EngineRequest:
+    """A request as the engine wants it, asked by `prompt`."""
+    from sqllava.engine import Request as EngineRequest
+    from sqllava.inference.sampling import Sampling
+
+    settings = request.settings
+    return EngineRequest(
+        f"{request.task}/{request.id}",  # tasks name folders, so that the first slash parts the two
+        prompt,
+        max_new_tokens=settings.max_new_tokens,
+        sampling=Sampling(temperature=settings.temperature, seed=settings.seed),
+        stop=settings.stop,
+    )
+
+
+def completions(engine: Engine, asked: Sequence[EngineGroup], note: Note | None) -> Iterator[Completion]:
+    """The engine's answers to requests made by `engine_request`, in the order in which it finishes them."""
+    with told(note):
+        for answer in engine.generate(asked):
+            task, _, key = answer.id.partition("/")
+            yield Completion(task, key, answer.text, answer.finish_reason, answer.tokens, answer.logprob, answer.error)
+
+
+def work(engine: Engine) -> Work:
+    """What the engine counted."""
+    stats = engine.stats
+    return Work(
+        prompt_tokens=stats.prompt_tokens,
+        prefilled_tokens=stats.prefilled_tokens,
+        generated_tokens=stats.generated_tokens,
+        images_encoded=stats.images,
+        seconds=stats.model_seconds,
+        batch_tokens=engine.batch_tokens,
+        shared_prefixes=engine.packs,
+        notes=tuple(stats.notes),
+    )
 
 
 def load_sqllava(
@@ -208,16 +227,13 @@ def load_sqllava(
     base, vision_tower: what a release needs and does not hold; `base` for an adapter: instead of its own.
     note: shows the user a line.
 
-    Raises UserError for a checkpoint that cannot be used, an unknown device or dtype, and unknown `args`.
+    Raises UserError for a checkpoint that cannot be used, an unknown device or dtype, and wrong values of `args`.
     """
     from sqllava.checkpoints import checkpoint_hash, load
     from sqllava.conversion_cache import prepare
     from sqllava.engine import Engine
-    from sqllava.errors import SqLlavaError
+    from sqllava.errors import ForeignModelError, SqLlavaError
 
-    unknown = sorted(set(args) - set(ARGS))
-    if unknown:
-        raise UserError(f"model sqllava has no argument {', '.join(unknown)}; it takes {', '.join(ARGS)}")
     try:
         ready = prepare(ckpt, base=base, vision_tower=vision_tower, cache=cache_home(), note=note)
         model, processor = load(ready.checkpoint, base=ready.base, device=device, dtype=dtype)
@@ -225,7 +241,7 @@ def load_sqllava(
         if mode not in ("pad", "crop"):
             raise UserError(f"image_aspect_ratio must be pad or crop, not {mode!r}")
         processor.image_processor.image_aspect_ratio = mode
-        with _told(note):
+        with told(note):
             engine = Engine(
                 model,
                 processor,
@@ -235,6 +251,8 @@ def load_sqllava(
                 packed=not rows,
             )
         content = checkpoint_hash(ready.checkpoint, base=ready.base)
+    except ForeignModelError as error:
+        raise UserError(f"{error}; --model hf runs other models of transformers") from error
     except SqLlavaError as error:
         raise UserError(str(error)) from error
     details = {
@@ -251,6 +269,22 @@ def load_sqllava(
     return SqLlavaModel(who, engine, note, self_questions)
 
 
+def _load(config: RunConfig, note: Note) -> SqLlavaModel:
+    return load_sqllava(
+        str(config.ckpt),
+        device=config.device,
+        dtype=config.dtype,
+        batch_tokens=config.batch_tokens,
+        image_workers=config.image_workers,
+        rows=config.engine == "rows",
+        self_questions=config.self_questions,
+        args=dict(config.model_args),
+        base=config.base,
+        vision_tower=config.vision_tower,
+        note=note,
+    )
+
+
 def usual_workers(device: str) -> int:
     """A GPU must not wait for images; on a CPU other processes would take from the model what they give."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -258,7 +292,7 @@ def usual_workers(device: str) -> int:
 
 
 @contextmanager
-def _told(note: Callable[[str], None] | None) -> Iterator[None]:
+def told(note: Callable[[str], None] | None) -> Iterator[None]:
     """Inside the block `note` gets each warning of the engine as it comes."""
     if note is None:
         yield
@@ -286,3 +320,12 @@ def packaged() -> list[str]:
     from sqllava.locate import PRETRAINED
 
     return sorted(folder.name for folder in PRETRAINED.iterdir() if (folder / "config.json").is_file())
+
+
+KIND = ModelKind(
+    "SQ-LLaVA and LLaVA-1.5 checkpoints, by the shared-prefix engine",
+    _load,
+    ckpt="a checkpoint folder, a hub id, or a packaged name such as `mini`",
+    args=ARGS,
+    flags=("base", "vision_tower", "self_questions"),
+)

@@ -149,7 +149,6 @@ def test_unreadable_images_are_errors_of_their_requests(tiny_checkpoint: Path, t
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"args": {"beams": "3"}}, "no argument beams; it takes template, image_aspect_ratio"),
         ({"args": {"template": "v9"}}, "unknown conversation template 'v9'"),
         ({"args": {"image_aspect_ratio": "anyres"}}, "must be pad or crop"),
         ({"device": "abacus"}, "unknown device"),
@@ -214,10 +213,11 @@ def test_a_release_is_evaluated_as_it_is(tmp_path: Path) -> None:
     [
         ({"ckpt": "mini", "vision_tower": "x/y"}, "leave out --vision-tower"),
         ({"ckpt": "majority", "base": "mini"}, "--base: model majority has no use for it"),
+        ({"ckpt": "mini", "model_args": {"beams": "3"}}, "no setting beams; it takes template, image_aspect_ratio"),
         ({"ckpt": "nowhere", "base": "mini"}, "no such folder; give a folder written by save_pretrained"),
     ],
 )
-def test_bases_and_towers_that_have_no_use(settings: dict[str, str], words: str) -> None:
+def test_settings_that_have_no_use(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         load_model(RunConfig(tasks=("pope",), data="mini", **settings))
 
