@@ -51,7 +51,9 @@ class RunFlags(ScoreFlags, total=False):
     temperature: float | None
     self_questions: int | None
     batch_tokens: int | Literal["auto"] | None
-    workers: int | Literal["auto"] | None
+    image_workers: int | Literal["auto"] | None
+    workers: int | None
+    ray_address: str | None
     engine: Literal["auto", "rows"] | None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None
     device: str | None

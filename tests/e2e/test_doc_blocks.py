@@ -23,6 +23,7 @@ FOREIGN = {
     *("--batch_size", "--log_samples", "--model_args"),
     *("--against", "--clock", "--compile", "--photos", "--rounds", "--size"),  # of benchmarks/
     *("--decode", "--rate32", "--rate6"),
+    *("--kills", "--only"),  # of tests/chaos
     *("--address", "--head", "--port"),  # of Ray
     *("--config_file", "--main_process_ip", "--main_process_port", "--machine_rank", "--nproc_per_node"),
     *("--num_machines", "--num_processes"),

@@ -42,5 +42,6 @@ def test_responses_are_kept_and_have_no_score(tmp_path: Path) -> None:
     runs = [load_run(outcome.folder), load_run(scored(tmp_path, "dogs", "dog").folder)]
     [comparison] = compare_runs(*runs, Rules()).tasks
     assert comparison.verdict is Verdict.INCOMPARABLE
-    assert comparison.reasons == ("there is no score: the answers are not public",)
+    [reason] = comparison.reasons
+    assert reason.startswith("there is no score: the answers are not public; ")
     assert [row["value"] for row in as_rows(boards(runs))] == [None, None]

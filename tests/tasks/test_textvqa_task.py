@@ -126,7 +126,7 @@ def test_llava_s_answers_are_found_by_image_and_question(tmp_path: Path) -> None
         TASK.read_predictions(write_lines(tmp_path, "l.jsonl", [*answers, answers[0]]), rows)
     with pytest.raises(DataError, match="1 samples without a prediction: 34604"):
         TASK.read_predictions(write_lines(tmp_path, "l.jsonl", answers[:2]), rows)
-    with pytest.raises(DataError, match=r':1: prompt: nobody asks "what else\?" about image 003a'):
+    with pytest.raises(DataError, match=r':1: prompt: nobody asks "what else\?" about image "003a"'):
         TASK.read_predictions(write_lines(tmp_path, "l.jsonl", [{**answers[0], "prompt": "What else?\nx"}]), rows)
     twins = samples(tmp_path, [*ROWS, row(7, "003a", "What does it say?", ["x"] * 10)])
     with pytest.raises(DataError, match="questions 34603 and 7 are the same"):
