@@ -28,6 +28,8 @@ class Clip:
         from transformers import AutoModel, AutoProcessor
 
         self.name = f"clip {Path(checkpoint).name}"
+        self._known_texts: dict[str, Floats] = {}
+        self._known_pictures: dict[str, Floats] = {}
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
             self._model: Any = AutoModel.from_pretrained(checkpoint).eval().to(self._device)
@@ -43,20 +45,22 @@ class Clip:
         return image.image is not None and is_file(Path(image.image))
 
     def similarities(self, questions: Sequence[str], images: Sequence[ImageQuestions], own: Sequence[int]) -> Floats:
-        texts = self._features(questions, self._texts)
-        pictures = self._features([str(image.image) for image in images], self._pictures)
+        texts = self._features(questions, self._texts, self._known_texts)
+        pictures = self._features([str(image.image) for image in images], self._pictures, self._known_pictures)
         cosines: Floats = texts @ pictures.T
         return cosines
 
-    def _features(self, items: Sequence[str], encode: Callable[[Sequence[str]], Any]) -> Floats:
-        """(N, D) of unit length."""
+    def _features(
+        self, items: Sequence[str], encode: Callable[[Sequence[str]], Any], known: dict[str, Floats]
+    ) -> Floats:
+        """(N, D) of unit length; `known` has those of earlier calls, so that a picture is looked at once."""
         import torch
 
         with torch.inference_mode():
-            parts = [np.asarray(encode(batch).float().cpu(), dtype=np.float64) for batch in _batches(items)]
-        features = np.concatenate(parts)
-        normalised: Floats = features / np.linalg.norm(features, axis=1, keepdims=True)
-        return normalised
+            for batch in _batches([item for item in dict.fromkeys(items) if item not in known]):
+                features = np.asarray(encode(batch).float().cpu(), dtype=np.float64)
+                known |= zip(batch, features / np.linalg.norm(features, axis=1, keepdims=True), strict=True)
+        return np.stack([known[item] for item in items])
 
     def _texts(self, texts: Sequence[str]) -> Any:
         inputs = self._processor(text=list(texts), return_tensors="pt", padding=True, truncation=True)

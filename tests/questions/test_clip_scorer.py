@@ -17,6 +17,7 @@ from sqeval.errors import UserError
 from sqeval.questions.clip import Clip
 from sqeval.questions.files import Asked, ImageQuestions
 from sqeval.questions.table import Setup, build
+from sqeval.questions.validation import validate
 
 GEN = {"sampling": "iid", "n": 1, "temperature": 1.0, "seed": 0}
 
@@ -66,12 +67,35 @@ def test_similarities_are_cosines_of_the_model_s_features(checkpoint: Path, tmp_
 
 
 def test_relevance_by_pictures_needs_thirty_of_them(checkpoint: Path, tmp_path: Path) -> None:
-    setup = Setup(tier=2, k=1, scorer=Clip(str(checkpoint)))
+    setup = _by_pictures(checkpoint)
     images = pictures(tmp_path, 31)
     table = build(images, setup)
     assert all(0 <= (row.values["gr.rauc"] or 0) <= 1 for row in table.rows)
     lost = [replace(image, image=None) for image in images[:5]] + images[5:]
     assert "26 images with image files; 30 are needed" in build(lost, setup).notes["gr.rauc"]
+
+
+def test_what_was_seen_before_is_not_looked_at_again(checkpoint: Path, tmp_path: Path) -> None:
+    scorer = Clip(str(checkpoint))
+    images = pictures(tmp_path, 3)
+    found = scorer.similarities(["what?", "who?", "what?"], images, [0, 1, 2])
+    assert found[0] == pytest.approx(found[2])
+    for image in images:
+        Path(str(image.image)).unlink()
+    assert scorer.similarities(["who?", "what?"], images, [0, 1]) == pytest.approx(found[[1, 0]])
+
+
+def test_the_measure_by_pictures_is_validated_too(checkpoint: Path, tmp_path: Path) -> None:
+    """Noise and a model of random weights: it reacts to nothing, and validation says so."""
+    checks = [check for found in validate(pictures(tmp_path, 31), _by_pictures(checkpoint)) for check in found]
+    by_pictures = {check.corruption: check for check in checks if check.metric == "gr.rauc"}
+    assert {"shuffle_images", "reorder_images"} <= by_pictures.keys()
+    assert by_pictures["shuffle_images"].passed is False
+    assert by_pictures["reorder_images"].passed
+
+
+def _by_pictures(checkpoint: Path) -> Setup:
+    return Setup(tier=2, k=1, scorer=Clip(str(checkpoint)))
 
 
 def test_what_is_no_clip_and_no_image_is_told(checkpoint: Path, tmp_path: Path) -> None:

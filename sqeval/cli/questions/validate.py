@@ -10,7 +10,7 @@ import typer
 
 from sqeval.cli.output import AsJson, print_json
 from sqeval.cli.questions import options
-from sqeval.cli.questions.options import Captions, ContextFile, Files, K, Objects, ReferenceQuestions, Tier
+from sqeval.cli.questions.options import Captions, Clip, ContextFile, Files, K, Objects, ReferenceQuestions, Tier
 
 if TYPE_CHECKING:
     from sqeval.questions.validation import Check
@@ -23,6 +23,7 @@ def command(
     context: ContextFile = None,
     tier: Tier = 1,
     k: K = 5,
+    clip: Clip = None,
     reference_questions: ReferenceQuestions = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="validation.json to write.", show_default=False)
@@ -43,7 +44,7 @@ def command(
     from sqeval.report.files import write_text
 
     conditions = options.read(files, captions, objects, context)
-    setup = options.setup(tier, k, reference_questions)
+    setup = options.setup(tier, k, reference_questions, clip=clip)
     console, progress = Console(), progress_for_stderr()
     failed = 0
     report = {}
