@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqeval.errors import IncompleteError, SqevalError, UserError
 from sqeval.protocol import ASKED, protocol_of
 from sqeval.records import Record
+from sqeval.report.shown import Shown
 from sqeval.rundir import METRICS, RUN, SAMPLES, read_json, read_records
 from sqeval.shapes import require_metrics, require_run
 from sqeval.stored import STORED, read_stored
@@ -80,7 +81,7 @@ class TaskRun:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A complete run: a run folder, or a baseline stored from one. Prints, and shows in a notebook, as its table."""
 
     path: Path
@@ -165,16 +166,6 @@ class Run:
         from sqeval.report.summary import in_a_line
 
         return f"<Run {in_a_line(self.name, {name: task.result for name, task in self.tasks.items()})}>"
-
-    def __str__(self) -> str:
-        from sqeval.report.notebook import as_text
-
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        from sqeval.report.notebook import as_html
-
-        return as_html(self)
 
 
 @dataclass

@@ -9,28 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqeval.boards import Board
 from sqeval.comparison import Rules, RunComparison, worst
 from sqeval.published import Published
+from sqeval.report.shown import Shown
 from sqeval.stats.gate import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
-
-
-class Shown:
-    """Prints, and shows in a notebook, as what its `__rich__` draws."""
-
-    def __rich__(self) -> RenderableType:
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        from sqeval.report.notebook import as_text
-
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        from sqeval.report.notebook import as_html
-
-        return as_html(self)
 
 
 @dataclass(frozen=True, repr=False)

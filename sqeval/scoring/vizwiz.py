@@ -43,12 +43,17 @@ def accuracy(prediction: str, answers: Sequence[str]) -> float:
     return vqa.agreement(tuple([answer == text for answer in answers]))
 
 
+def declines(answer: str) -> bool:
+    """Whether it says that the question cannot be answered."""
+    return normalize(answer) == UNANSWERABLE
+
+
 def outcome(answer: str | None, answerable: bool) -> str:
     """Name of the count that an answer adds to. Saying "unanswerable" is the prediction that it is; no answer is
     counted against the truth."""
     if answer is None:
         return "fp" if answerable else "fn"
-    says_not = normalize(answer) == UNANSWERABLE
+    says_not = declines(answer)
     return ("fp" if says_not else "tn") if answerable else ("tp" if says_not else "fn")
 
 

@@ -166,8 +166,7 @@ class VizWiz(Task):
 
     def other_submissions(self, records: Sequence[Record]) -> Mapping[str, bytes]:
         """For the answerability challenge: 0 where the answer is "unanswerable", 1 elsewhere."""
-        says = {record.id: vizwiz.outcome(record.parsed or "", True) == "tn" for record in records}
-        rows = [{"image": name, "answerable": float(yes)} for name, yes in says.items()]
+        rows = [{"image": r.id, "answerable": float(not vizwiz.declines(r.parsed or ""))} for r in records]
         return {".answerability.json": json.dumps(rows).encode()}
 
 
