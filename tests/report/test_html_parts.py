@@ -13,7 +13,7 @@ import judged_data
 import numpy as np
 import pytest
 from html_runs import Saying
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from judge_server import judging
 from PIL import Image
@@ -62,6 +62,8 @@ def test_a_difference_has_a_colour_only_where_the_interval_excludes_zero(
 
 
 @given(st.lists(st.floats(-1e6, 1e6)))
+@example([5e-324])
+@example([-5e-324])
 def test_scales_hold_all_values(values: list[float]) -> None:
     assert all(value <= charts.scale_of(values).high for value in values)
     around = charts.scale_of_differences(values)

@@ -6,6 +6,7 @@ Colours are classes of report.css, which knows the dark theme; text stands besid
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -127,8 +128,8 @@ def _whisker(interval: Interval, scale: Scale, y: float) -> Markup:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten; 0 for nothing above 0."""
-    if not value > 0 or not math.isfinite(value):
+    """The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten; 0 for nothing above 0, or next to nothing."""
+    if not value >= sys.float_info.min or not math.isfinite(value):  # powers of ten below that are 0
         return 0.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(
