@@ -37,7 +37,7 @@ def by_epoch(records: Sequence[Record]) -> list[list[Record]]:
     epochs: dict[int, list[Record]] = {}
     for record in records:
         question, mark, epoch = record.id.rpartition(MARK)
-        own = replace(record, id=question) if mark else record
+        own = record.but(id=question) if mark else record
         epochs.setdefault(int(epoch) if mark else 0, []).append(own)
     return [epochs[epoch] for epoch in sorted(epochs)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
@@ -102,9 +102,9 @@ def _record(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) 
     if judgement is None and by is not None and not by.stopped.is_set():
         judgement = _judgement(task, sample, record.response, by)
     if judgement is None or not judgement["rounds"]:
-        return replace(record, judgement=judgement, parsed=None, scores={})
+        return record.but(judgement=judgement, parsed=None, scores={})
     score = task.judged(sample, judgement["rounds"])
-    return replace(record, judgement=judgement, parsed=score.parsed, scores=dict(score.values))
+    return record.but(judgement=judgement, parsed=score.parsed, scores=dict(score.values))
 
 
 def _standing(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) -> Judgement | None:

@@ -40,6 +40,8 @@ def joined(
     """
     found = dict(zip(keys, values, strict=True))
     given, wanted = found.keys(), set(ids)
+    if given == wanted:
+        return found
     if not given & wanted:
         raise DataError(_strangers(given, wanted), file=path)
     faults = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from pydantic_core import to_json
+import msgspec
 
 from sqeval.errors import UserError
 
@@ -26,4 +26,6 @@ def answers_file(
     for what, ids in (("ids that occur twice", twice), ("answers to questions that are not in the split", unknown)):
         if ids:
             raise UserError(f"the server would refuse the submission: {len(ids)} {what}: {', '.join(ids[:_SHOWN])}")
-    return ".json", to_json([{key: int(name) if number else name, "answer": answers.get(name, "")} for name in wanted])
+    own: Iterable[int | str] = map(int, wanted) if number else wanted
+    listed = [{key: written, "answer": answers.get(name, "")} for written, name in zip(own, wanted, strict=True)]
+    return ".json", msgspec.json.encode(listed)

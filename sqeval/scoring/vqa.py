@@ -18,7 +18,6 @@ _MAX_PERIODS = 32  # the official code passes the flag re.UNICODE, which is 32, 
 _CACHE = 1 << 18
 
 
-@lru_cache(maxsize=_CACHE)
 def strip(text: str) -> str:
     """What happens to every answer and prediction: newlines and tabs become spaces, the ends are stripped."""
     return text.replace("\n", " ").replace("\t", " ").strip()
@@ -69,10 +68,23 @@ def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
 
     They are normalised only if the stripped answers differ: against ten times ``yes``, ``Yes`` is wrong.
     """
-    prediction, stripped = strip(prediction), [*map(strip, answers)]
-    if stripped.count(stripped[0]) == len(stripped):
-        return prediction, stripped
-    return normalize(prediction), [*map(normalize, stripped)]
+    forms = [*map(_FORMS.__getitem__, answers)]
+    differ = forms.count(forms[0]) < len(forms)  # what is stripped the same is normalised the same
+    return _FORMS[prediction][differ], [form[differ] for form in forms]
+
+
+class _Forms(dict[str, tuple[str, str]]):
+    """Text -> stripped, and normalised after that; remembered, because there are few answers and many who give them."""
+
+    def __missing__(self, text: str) -> tuple[str, str]:
+        if len(self) >= _CACHE:
+            self.clear()
+        stripped = strip(text)
+        self[text] = forms = stripped, normalize(stripped)
+        return forms
+
+
+_FORMS = _Forms()
 
 
 def accuracy(prediction: str, answers: Sequence[str]) -> float:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from sqeval.data.collection import paused
-from sqeval.data.columns import field, inner_field
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_object, require_unique
+from sqeval.data.images import ImageRef
 from sqeval.data.layout import Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
 from sqeval.data.submission import answers_file
+from sqeval.data.typed import Row, Rows, read_rows
 from sqeval.metrics import means
 from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
@@ -59,6 +59,31 @@ TAGS = ("answer_type", "question_type")
 SPLITS = (VAL, *HIDDEN)
 
 
+class Question(Row):
+    """A record of ``questions``."""
+
+    question_id: int
+    image_id: int
+    question: str
+
+
+class Answer(Row):
+    """What an annotator answered."""
+
+    answer: str
+    answer_id: int
+
+
+class Annotation(Row):
+    """A record of ``annotations``."""
+
+    question_id: int
+    image_id: int
+    question_type: str
+    answer_type: str
+    answers: list[Answer]
+
+
 class VQAv2(Task):
     """The first of val, test-dev and test that the data root holds. Only the evaluation server knows the answers of
     the latter two: their responses become a submission and have no score."""
@@ -94,17 +119,21 @@ class VQAv2(Task):
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
         split = present(root, SPLITS)
-        questions = _by_id(read_object(root.file(split.questions)).entries("questions"))
+        questions = read_rows(root.file(split.questions), "questions", Question)
+        asked = questions.keyed("question_id")
         self._unasked = _unasked(root, questions) if split.questions == TEST_DEV else []
         if split is not VAL:
-            return _samples(root, split, questions)
-        annotations = _by_id(read_object(root.file(ANNOTATIONS)).entries("annotations"))
-        for key in questions.keys() - annotations.keys():
-            raise questions[key].error(f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
-        for key in annotations.keys() - questions.keys():
+            return _samples(asked.values(), _images(root, split, asked.values()))
+        annotations = read_rows(root.file(ANNOTATIONS), "annotations", Annotation)
+        answered = annotations.keyed("question_id")
+        for key in asked.keys() - answered.keys():
+            raise questions.error(asked[key], f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
+        for key in answered.keys() - asked.keys():
             problem = f"annotation of question {key}, which is not in {QUESTIONS}"
-            raise annotations[key].error(problem, "question_id")
-        return _samples(root, split, {key: questions[key] for key in annotations}, annotations)
+            raise annotations.error(answered[key], problem, "question_id")
+        asked = {key: asked[key] for key in answered}
+        _check(annotations, asked)
+        return _samples(asked.values(), _images(root, split, asked.values()), annotations.values)
 
     def mirrors(self) -> Mapping[str, Mirror | str]:
         from sqeval_tasks.mirrors.vqa import VQAV2
@@ -149,57 +178,49 @@ class VQAv2(Task):
         return answers_file(answers, "question_id", [*answers, *self._unasked], number=True)
 
 
-def _by_id(entries: Sequence[Entry]) -> dict[int, Entry]:
-    keys = field(entries, "question_id", int)
-    found = dict(zip(keys, entries, strict=True))
-    if len(found) < len(keys):
-        require_unique(zip(keys, entries, strict=True), "question_id")
-    return found
-
-
-def _unasked(root: DataRoot, questions: Mapping[int, Entry]) -> list[str]:
+def _unasked(root: DataRoot, questions: Rows[Question]) -> list[str]:
     """Ids of test that test-dev does not ask; none if the file of test is not there."""
     path = root.find(TEST)
     if path is None:
         return []
-    test = _by_id(read_object(path).entries("questions"))
-    for key in questions.keys() - test.keys():
-        raise questions[key].error(f"question {key} of test-dev is not in {TEST}", "question_id")
-    return [str(key) for key in test if key not in questions]
+    test = read_rows(path, "questions", Question).keyed("question_id")
+    dev = questions.keyed("question_id")
+    for key in dev.keys() - test.keys():
+        raise questions.error(dev[key], f"question {key} of test-dev is not in {TEST}", "question_id")
+    return [str(key) for key in test if key not in dev]
+
+
+def _check(annotations: Rows[Annotation], asked: Mapping[int, Question]) -> None:
+    """Raise DataError for an annotation of another image, and for annotators that cannot be told apart: the official
+    code does it by their ids."""
+    for annotation, question in zip(annotations.values, asked.values(), strict=True):
+        if annotation.image_id != question.image_id:
+            problem = f"expected image {question.image_id} as in {QUESTIONS}"
+            raise annotations.error(annotation, problem, "image_id")
+        ids = {answer.answer_id for answer in annotation.answers}
+        if not ids or len(ids) < len(annotation.answers):
+            raise annotations.error(annotation, "expected answers with different answer_id", "answers")
+
+
+def _images(root: DataRoot, split: Split, questions: Iterable[Question]) -> dict[int, ImageRef]:
+    numbers = dict.fromkeys(question.image_id for question in questions)
+    return {number: root.image(f"{split.images}{number:012d}.jpg") for number in numbers}
 
 
 def _samples(
-    root: DataRoot, split: Split, questions: Mapping[int, Entry], annotations: Mapping[int, Entry] | None = None
+    questions: Iterable[Question], images: Mapping[int, ImageRef], annotations: Iterable[Annotation] | None = None
 ) -> list[Sample]:
     """In the order of `questions`, to which `annotations` belong one by one; None: the answers are hidden."""
-    asked = list(questions.values())
-    numbers = field(asked, "image_id", int)
-    images = {number: root.image(f"{split.images}{number:012d}.jpg") for number in dict.fromkeys(numbers)}
-    texts = field(asked, "question", str)
     if annotations is None:
         return [
-            Sample(str(key), images[number], text, None, images[number].key)
-            for key, number, text in zip(questions, numbers, texts, strict=True)
+            Sample(str(asked.question_id), image := images[asked.image_id], asked.question, None, image.key)
+            for asked in questions
         ]
-    answered = list(annotations.values())
-    if field(answered, "image_id", int) != numbers:
-        for number, annotation in zip(numbers, answered, strict=True):
-            if annotation.value["image_id"] != number:
-                raise annotation.error(f"expected image {number} as in {QUESTIONS}", "image_id")
-    kinds = [
-        dict(zip(TAGS, cells, strict=True)) for cells in zip(*(field(answered, t, str) for t in TAGS), strict=True)
-    ]
     return [
-        Sample(str(key), images[number], text, answers, images[number].key, tags)
-        for key, number, text, answers, tags in zip(questions, numbers, texts, _answers(answered), kinds, strict=True)
-    ]
-
-
-def _answers(annotations: Sequence[Entry]) -> list[list[str]]:
-    """The annotators' answers. Their ids must differ, because the official code tells annotators apart by them."""
-    answers = inner_field(annotations, "answers", "answer", str)
-    ids = inner_field(annotations, "answers", "answer_id", int)
-    for annotation, texts, numbers in zip(annotations, answers, ids, strict=True):
-        if not texts or len(set(numbers)) < len(numbers):
-            raise annotation.error("expected answers with different answer_id", "answers")
-    return answers
+        Sample(
+            str(asked.question_id), image := images[asked.image_id], asked.question,
+            [answer.answer for answer in annotated.answers], image.key,
+            {"answer_type": annotated.answer_type, "question_type": annotated.question_type},
+        )
+        for asked, annotated in zip(questions, annotations, strict=True)
+    ]  # fmt: skip

@@ -209,7 +209,7 @@ def test_exit_codes(cases: list[RunComparison], explicit: bool, code: int) -> No
 
 def test_runs_with_repeated_answers_are_compared_question_by_question(base: Run, tmp_path: Path) -> None:
     once = answers(spoiled(truths(1200), 0.1))
-    again = [dataclasses.replace(row, id=f"{row.id}#epoch=1") for row in answers(truths(1200))]
+    again = [row.but(id=f"{row.id}#epoch=1") for row in answers(truths(1200))]
     found = compared(base, make_run(tmp_path / "twice", {"colours": [*once, *again]}))["colours"]
     assert found.difference is not None
     assert (found.difference.n, found.subset) == (1200, None)

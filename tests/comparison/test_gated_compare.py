@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -30,7 +29,7 @@ def results(tmp_path: Path) -> Path:
     unsure = RIGHT.copy()
     turned = [*RIGHT.nonzero()[0][:20], *(~RIGHT).nonzero()[0][:18]]  # two more for the worse than for the better
     unsure[turned] = ~unsure[turned]
-    long = [replace(row, finish_reason="length" if i < 90 else "stop") for i, row in enumerate(answers(RIGHT))]
+    long = [row.but(finish_reason="length" if i < 90 else "stop") for i, row in enumerate(answers(RIGHT))]
     runs = {"base": answers(RIGHT), "same": answers(RIGHT), "worse": answers(spoiled(RIGHT, 0.2))}
     runs |= {"better": answers(RIGHT | ~spoiled(~RIGHT, 0.3)), "unsure": answers(unsure), "long": long}
     for name, rows in runs.items():
@@ -118,7 +117,7 @@ def test_the_page_is_that_of_the_report(results: Path, tmp_path: Path) -> None:
 
 def test_text_from_models_cannot_break_a_report(tmp_path: Path) -> None:
     evil = "]]></failure>\x00\x1b[31m\ud800 | <script>alert(1)</script> `x` \x0b"
-    rows = [replace(row, parsed=evil) for row in answers(spoiled(RIGHT, 0.3))]
+    rows = [row.but(parsed=evil) for row in answers(spoiled(RIGHT, 0.3))]
     make_run(tmp_path / "a", {"colours": answers(RIGHT)})
     for row in rows:
         row.parsed = evil.replace("\ud800", "")  # what a file can hold

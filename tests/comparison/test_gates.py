@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,9 +42,9 @@ def test_errors_of_the_baseline_fail_too_and_limits_can_be_set() -> None:
 
 def test_a_part_of_a_run_is_counted_as_the_whole_is() -> None:
     rows = answers(truths(40))
-    rows[0] = replace(rows[0], error="boom", response=None, parsed=None, finish_reason="error")
-    rows[1] = replace(rows[1], parsed=None)
-    rows[2] = replace(rows[2], finish_reason="length")
+    rows[0] = rows[0].but(error="boom", response=None, parsed=None, finish_reason="error")
+    rows[1] = rows[1].but(parsed=None)
+    rows[2] = rows[2].but(finish_reason="length")
     whole = counts(rows)
     assert counted(rows) == {name: whole[name] for name in ("n", "errored", "unparsed", "truncated")}
 
@@ -54,7 +53,7 @@ def broken(rows: list[Record], n: int) -> list[Record]:
     """The same answers with the first `n` errored, hence wrong."""
     wrong = dict.fromkeys(rows[0].scores, 0.0)
     gone = {"error": "out of memory", "response": None, "parsed": None, "finish_reason": "error", "scores": wrong}
-    return [replace(row, **gone) if i < n else row for i, row in enumerate(rows)]
+    return [row.but(**gone) if i < n else row for i, row in enumerate(rows)]
 
 
 def compared(tmp_path: Path, base: list[Record], other: list[Record], rules: Rules) -> TaskComparison:

@@ -24,10 +24,9 @@ BAD = answers(truths(100, rate=0.3))
 
 
 def with_error(rows: list[Record]) -> list[Record]:
-    from dataclasses import replace
 
-    first = replace(rows[0], response=None, parsed=None, error="unreadable image", finish_reason="error")
-    return [replace(first, scores=dict.fromkeys(first.scores, 0.0)), *rows[1:]]
+    first = rows[0].but(response=None, parsed=None, error="unreadable image", finish_reason="error")
+    return [first.but(scores=dict.fromkeys(first.scores, 0.0)), *rows[1:]]
 
 
 def test_better_runs_come_first_and_the_best_score_is_marked(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +72,7 @@ def test_equal_answers_are_both_best(tmp_path: Path) -> None:
 
 def test_repeated_answers_are_averaged_before_runs_are_paired(tmp_path: Path) -> None:
     right, again = truths(300), spoiled(truths(300), 0.01)
-    twice = [*answers(right), *(replace(record, id=f"{record.id}{MARK}1") for record in answers(again))]
+    twice = [*answers(right), *(record.but(id=f"{record.id}{MARK}1") for record in answers(again))]
     made = {"once": answers(spoiled(right, 0.2)), "twice": twice}
     board, problems = weighed([make_run(tmp_path / name, {"colours": rows}) for name, rows in made.items()])
     assert problems == []

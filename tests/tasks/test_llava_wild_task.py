@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +71,7 @@ def test_ratings_are_two_numbers_in_the_first_line(reply: str, expected: tuple[f
 def judged(samples: Sequence[Sample], rounds: Sequence[Sequence[str]]) -> list[Record]:
     plain = answered(TASK, samples, lambda sample: "x")
     scores = [TASK.judged(sample, [[reply] for reply in its]) for sample, its in zip(samples, rounds, strict=True)]
-    return [replace(r, parsed=s.parsed, scores=s.values) for r, s in zip(plain, scores, strict=True)]
+    return [r.but(parsed=s.parsed, scores=s.values) for r, s in zip(plain, scores, strict=True)]
 
 
 def summary(pairs: Sequence[tuple[float, float]]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +78,7 @@ def judged(samples: Sequence[Sample], rounds: Sequence[Sequence[str]]) -> list[R
     """Records as a run has them after judging: `rounds` has the final replies of each sample."""
     plain = answered(TASK, samples, lambda sample: "x")
     scores = [TASK.judged(sample, [[reply] for reply in its]) for sample, its in zip(samples, rounds, strict=True)]
-    return [replace(r, parsed=s.parsed, scores=s.values) for r, s in zip(plain, scores, strict=True)]
+    return [r.but(parsed=s.parsed, scores=s.values) for r, s in zip(plain, scores, strict=True)]
 
 
 def test_a_response_has_no_score_before_it_is_judged(samples: list[Sample]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqeval.data.images import ImageRef
@@ -128,7 +128,7 @@ def _completed(record: Record, found: Found) -> Record:
         return record
     prompt = found.prompt(sample) if found.prompt else ""
     image = sample.image.key if sample.image else None
-    return replace(record, question=sample.question, prompt=prompt, image=image)
+    return record.but(question=sample.question, prompt=prompt, image=image)
 
 
 def _around(record: Record) -> tuple[str, str] | tuple[str]:
