@@ -74,20 +74,26 @@ class DataRoot:
         A name that exists only with another usual suffix (.png for .jpg) is found. Its key is its path under the root
         wherever its folder lies. Raises UserError for a name that leaves the root or is none.
         """
-        if os.path.isabs(relative) or ".." in relative.split("/"):
-            raise UserError(f"image name {relative!r} leaves the data root {self.path}")
-        if relative.rpartition("/")[2] in ("", "."):
-            raise UserError(f"image name {relative!r} is that of a folder")
-        key = posixpath.normpath(relative)
-        folder, name = posixpath.split(key)
-        if folder not in self._known:
-            base = self.folder(folder)
-            self._known[folder] = base, _listed(base)
+        folder, _, name = relative.rpartition("/")
+        if folder not in self._known or name in ("", ".", ".."):
+            folder, name = self._place_of(relative)
         base, there = self._known[folder]
         if there and name not in there:
             stem = posixpath.splitext(name)[0]
             name = next((o for suffix in (".png", ".jpg", ".jpeg") if (o := stem + suffix) in there), name)
         return ImageRef(key=posixpath.join(folder, name), path=Path(base, name))
+
+    def _place_of(self, relative: str) -> tuple[str, str]:
+        """Folder, which is known from then on, and name of an image. Raises UserError."""
+        if os.path.isabs(relative) or ".." in relative.split("/"):
+            raise UserError(f"image name {relative!r} leaves the data root {self.path}")
+        if relative.rpartition("/")[2] in ("", "."):
+            raise UserError(f"image name {relative!r} is that of a folder")
+        folder, name = posixpath.split(posixpath.normpath(relative))
+        if folder not in self._known:
+            base = self.folder(folder)
+            self._known[folder] = base, _listed(base)
+        return folder, name
 
     @cached_property
     def _known(self) -> dict[str, tuple[str, frozenset[str]]]:
