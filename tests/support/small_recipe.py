@@ -7,7 +7,7 @@ from pathlib import Path
 from sqllava.training.recipe import Recipe
 from sqllava.training.recipe_file import load_recipe, override
 
-STAGES = ("tower", "alignment", "self-questioning")
+STAGES = ("tower", "alignment", "answering", "self-questioning")
 
 SMALL = (
     "model.vision={hidden_size: 48, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, "

@@ -56,7 +56,7 @@ def test_a_path_works_like_a_name(tmp_path: Path) -> None:
 def test_settings_reach_inside_by_number_and_by_name() -> None:
     settings = ["seed=7", "stages.1.steps=5", "stages.self-questioning.sq_r=0", "model.sees_images=false"]
     recipe = override(load_recipe("mini"), settings)
-    assert (recipe.seed, recipe.stages[1].steps, recipe.stages[2].sq_r) == (7, 5, 0)
+    assert (recipe.seed, recipe.stages[1].steps, recipe.stages[3].sq_r) == (7, 5, 0)
     assert recipe.model.sees_images is False
     assert recipe.stages[0] == load_recipe("mini").stages[0]
 

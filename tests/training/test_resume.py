@@ -70,7 +70,7 @@ def assert_same(out: Path, whole: Path) -> None:
     assert entries(out) == entries(whole)
 
 
-@pytest.mark.parametrize("at_step", [1, 13, 24])
+@pytest.mark.parametrize("at_step", [1, 13, 22, 33])
 def test_a_killed_run_continues_bit_for_bit(root: Path, uninterrupted: Path, tmp_path: Path, at_step: int) -> None:
     out = tmp_path / "out"
     killed = start(root, out, at_step=at_step)
@@ -84,7 +84,7 @@ def test_a_killed_run_continues_bit_for_bit(root: Path, uninterrupted: Path, tmp
 
 def test_sigterm_saves_and_says_how_to_go_on(root: Path, uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    stopped = start(root, out, at_step=21, kill="SIGTERM")
+    stopped = start(root, out, at_step=30, kill="SIGTERM")
     assert stopped.returncode == 143
     assert "--resume auto" in stopped.stderr
     assert "Traceback" not in stopped.stderr
