@@ -61,7 +61,7 @@ format: $(VENV)/.installed-dev  ## format the code
 	$(BIN)/ruff format $(CHECKED)
 	$(BIN)/ruff check --fix $(CHECKED)
 
-mini-checkpoint: $(VENV)/.installed  ## train the mini recipe (about 20 minutes) into build/mini
+mini-checkpoint: $(VENV)/.installed  ## train the mini recipe (under an hour) into build/mini
 	$(BIN)/sqllava train mini --out build/mini
 
 baselines: $(VENV)/.installed  ## run the demo anew and store its runs as the committed baselines and leaderboard

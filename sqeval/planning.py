@@ -82,26 +82,36 @@ def assumed(task: str, given: Assumed) -> Plan:
         found = re.search(r"([\d,]+) questions on ([\d,]+) images", words)
         if found:
             units, images = (int(number.replace(",", "")) for number in found.groups())
-            source = (
-                f"{split}: {found.group()}; assumed: {100 * given.flips:g} % of the answers change between right and "
-                f"wrong, design effect {given.design_effect:g}; a run of yours knows better"
-            )
+            source = f"{split}: {found.group()}; {_in_words(given)}; a run of yours knows better"
             design = Design(given.flips, given.design_effect, units / images)
             return Plan(task, known.primary, design, images, source)
     raise UserError(f"task {task} does not state its number of questions and images; give a run: sqeval power RUN")
 
 
 def from_run(run: TaskRun, given: Assumed) -> Plan:
-    """A plan from the variance and clustering of one run, and an assumed correlation with the other."""
+    """A plan from the variance and clustering of one run, and an assumed correlation with the other.
+
+    Of a run in which every image scores the same, only the size tells something.
+    """
     found = estimate(metrics_of(run)[run.result["primary"]])
     if found.stderr is None or found.clusters < 2:
         raise UserError(f"{run.path}: fewer than two images; give a run about more")
+    name, units = str(run.result["primary"]), found.n / found.clusters
+    if not found.stderr:
+        source = f"every image of this run scores the same, which tells no variance; {_in_words(given)}"
+        return Plan(run.name, name, Design(given.flips, given.design_effect, units), found.clusters, source)
     effect = found.design_effect or 1.0
     variance = 2 * (1 - given.correlation) * found.stderr**2 * found.n / effect
     told = f"design effect {effect:.2f}, effective n {found.n / effect:,.0f}" if found.design_effect else "bootstrap"
     source = f"standard error of this run {100 * found.stderr:.2f} ({told}); assumed: correlation {given.correlation:g}"
-    design = Design(variance, effect, found.n / found.clusters)
-    return Plan(run.name, str(run.result["primary"]), design, found.clusters, source)
+    return Plan(run.name, name, Design(variance, effect, units), found.clusters, source)
+
+
+def _in_words(given: Assumed) -> str:
+    return (
+        f"assumed: {100 * given.flips:g} % of the answers change between right and wrong, "
+        f"design effect {given.design_effect:g}"
+    )
 
 
 def from_pair(base: TaskRun, candidate: TaskRun) -> Plan:

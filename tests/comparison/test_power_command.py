@@ -59,6 +59,16 @@ def test_one_run_is_planned_with_an_assumed_correlation(runs: tuple[Run, Run]) -
     assert rows(loose)[400][1] == pytest.approx(2 * rows(tight)[400][1], abs=0.02)  # sqrt((1 - .5) / (1 - .875)) = 2
 
 
+def test_a_run_without_a_mistake_tells_no_variance(tmp_path: Path) -> None:
+    """Nothing is planned from its standard error of zero: any difference would seem to be found by any sample."""
+    perfect = make_run(tmp_path / "perfect", {"colours": answers(truths(2000, rate=1.0))})
+    found = sqeval(perfect.path, "--effect", "1")
+    told = " ".join(found.stdout.split())
+    assert "every image of this run scores the same" in told
+    assert "assumed: 6 % of the answers change" in told
+    assert min(loss for _, loss, _ in rows(found.stdout).values()) > 0.9
+
+
 def test_sizes_asked_for_are_shown(runs: tuple[Run, Run]) -> None:
     shown = rows(sqeval(runs[0].path, "--n", "150", "--images", "77").stdout)
     assert shown[30][0] == 150
