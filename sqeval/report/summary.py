@@ -48,6 +48,7 @@ def summary_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
         *_versions(metrics),
         *_judges(metrics),
         *_not_computed(metrics),
+        *_without_width(metrics),
         *_problems(metrics),
     )
 
@@ -126,6 +127,24 @@ def _not_computed(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
         Text(plain(f"{', '.join(names)}: {metric} was not computed: {why}"), style="dim")
         for (metric, why), names in tasks.items()
     ]
+
+
+def _without_width(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:
+    """One line a task whose interval is a point because all clusters score the same, which is no certainty.
+
+    Of C clusters none differs; if a share q of all did, that would happen with probability (1 - q)^C, 5 % at the
+    bound that is told (the exact form of the rule of three).
+    """
+    from rich.text import Text
+
+    lines = []
+    for task, result in metrics.items():
+        primary = result["metrics"][result["primary"]]
+        if primary["ci95"] is not None and primary["ci95"][0] == primary["ci95"][1]:
+            bound = percent(1 - 0.05 ** (1 / primary["clusters"]))
+            alike = f"all {count(primary['clusters'])} clusters score the same, hence ±0.0"
+            lines.append(Text(plain(f"{task}: {alike}; up to {bound} % of others may not"), style="dim"))
+    return lines
 
 
 def _problems(metrics: Mapping[str, Mapping[str, Any]]) -> list[Text]:

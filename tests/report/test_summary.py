@@ -88,3 +88,11 @@ def test_markup_and_control_characters_of_names_are_shown_as_they_are() -> None:
 
 def test_a_metric_without_value_or_interval() -> None:
     assert "– ±   –" in rendered({"gqa": result(value=None)})
+
+
+def test_an_interval_without_width_is_no_certainty() -> None:
+    """Of 59 images none differs: with a share of 5 % that did, 0.95^59 = 4.8 % of samples would look like that."""
+    sure = result(value=1.0)
+    sure["metrics"]["accuracy"] |= {"ci95": [1.0, 1.0], "clusters": 59}
+    assert "pope: all 59 clusters score the same, hence ±0.0; up to 5.0 % of others may not" in rendered({"pope": sure})
+    assert "score the same" not in rendered({"pope": result()})
