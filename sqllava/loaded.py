@@ -116,13 +116,13 @@ class SqLlava(_Parts):
             >>> import sqllava
             >>> from PIL import Image
             >>> vlm = sqllava.load("mini", device="cpu")
-            >>> red, blue = (Image.new("RGB", (96, 96), "white") for _ in range(2))
+            >>> red, green = (Image.new("RGB", (96, 96), "white") for _ in range(2))
             >>> red.paste("red", (30, 30, 60, 60))
-            >>> blue.paste("blue", (30, 30, 60, 60))
+            >>> green.paste("green", (30, 30, 60, 60))
             >>> vlm.answer(red, ["What color is the square?", "Is there a square in the image?"])
             ['red', 'yes']
-            >>> vlm.answer([red, blue], "What color is the square?")
-            ['red', 'blue']
+            >>> vlm.answer([red, green], "What color is the square?")
+            ['red', 'green']
         """
         images, questions = _list(image), _list(question)
         try:

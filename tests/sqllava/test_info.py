@@ -64,7 +64,8 @@ def test_packaged_checkpoints_name_their_recipe(name: str) -> None:
     info = inspect(name)
     assert info.provenance["recipe"] == "mini"
     assert info.sees_images == ("blind" not in name)
-    assert set(trained(info).values()) == {"in full"}
+    assert trained(info)["language model"] == "in full"
+    assert trained(info)["vision tower"] == "in full, then LoRA r 16, alpha 32"
 
 
 def test_a_recipe_tells_how_each_part_was_trained(tiny_checkpoint: Path, tmp_path: Path) -> None:
