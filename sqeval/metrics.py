@@ -52,16 +52,16 @@ def cells(records: Sequence[Record], tag: str) -> Mapping[str, list[Record]]:
 
 
 def _rows(records: Sequence[Record], tag: str) -> Mapping[str, list[int]]:
-    known: dict[str | None, int] = {None: 0}  # records without the tag are of no cell
-    codes = np.fromiter((known.setdefault(r.tags.get(tag), len(known)) for r in records), np.intp, len(records))
-    order, sizes = np.argsort(codes, kind="stable"), np.bincount(codes, minlength=len(known))
-    groups = zip(known, np.split(order, np.cumsum(sizes)[:-1]), strict=True)
-    found = {cell: rows.tolist() for cell, rows in groups if cell is not None}
-    return {cell: found[cell] for cell in sorted(found, key=_natural)}
+    groups: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        cell = record.tags.get(tag)
+        if cell is not None:
+            groups.setdefault(cell, []).append(row)
+    return {cell: groups[cell] for cell in sorted(groups, key=_natural)}
 
 
 def _part(whole: Metric, name: str, rows: list[int]) -> Metric:
-    ids, clusters = (list(map(labels.__getitem__, rows)) for labels in (whole.ids, whole.clusters))
+    ids, clusters = ([labels[row] for row in rows] for labels in (whole.ids, whole.clusters))
     return mean(name, ids, clusters, whole.columns[rows])
 
 

@@ -93,7 +93,7 @@ def prompts_hash(task: Task, samples: Iterable[Sample], made: Iterable[Question]
     The prompts of those that were `made` are not made again.
     """
     known = {question.sample.id: question.prompt for question in made}
-    prompts = ((s.id, known.get(s.id) or task.prompt(s)) for s in samples)
+    prompts = ((s.id, known[s.id] if s.id in known else task.prompt(s)) for s in samples)
     # What `digest([[id, prompt], ...], settings, ...)` makes, written out: there are hundreds of thousands.
     listed = ",".join([f"[{_quoted(key)},{_quoted(prompt)}]" for key, prompt in prompts])
     how = [*marked(task.protocol), *([] if asked is None else [f"asked as {asked}"])]

@@ -16,8 +16,8 @@ import msgspec
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_object
-from sqeval.data.text import BOM, read_bytes, show
+from sqeval.data.files import read_object, require_unique
+from sqeval.data.text import BOM, read_bytes
 from sqeval.errors import DataError
 
 
@@ -41,21 +41,20 @@ class Rows(Generic[R]):
 
     def keyed(self, field: str) -> dict[Any, R]:
         """The records by a field that tells them apart. Raises DataError about the second with the same value."""
-        keys = map(attrgetter(field), self.values)
+        keys = [*map(attrgetter(field), self.values)]
         found = dict(zip(keys, self.values, strict=True))
-        if len(found) < len(self.values):
-            seen = set()
-            for value in self.values:
-                key = getattr(value, field)
-                if key in seen:
-                    raise self.error(value, f"id {show(key)} occurs twice", field)
-                seen.add(key)
+        if len(found) < len(keys):
+            require_unique(((key, self._entry(number)) for number, key in enumerate(keys)), field)
         return found
 
     def error(self, value: R, problem: str, field: str | None = None) -> DataError:
         """The error to raise about a record, which says where that stands."""
         number = next(n for n, other in enumerate(self.values) if other is value)
-        return Entry({}, self.file, (self.name, number)).error(problem, field)
+        return self._entry(number).error(problem, field)
+
+    def _entry(self, number: int) -> Entry:
+        """A record's place, for messages."""
+        return Entry({}, self.file, (self.name, number))
 
 
 @paused()

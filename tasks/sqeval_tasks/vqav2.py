@@ -121,7 +121,7 @@ class VQAv2(Task):
         split = present(root, SPLITS)
         questions = read_rows(root.file(split.questions), "questions", Question)
         asked = questions.keyed("question_id")
-        self._unasked = _unasked(root, questions) if split.questions == TEST_DEV else []
+        self._unasked = _unasked(root, questions, asked) if split.questions == TEST_DEV else []
         if split is not VAL:
             return _samples(asked.values(), _images(root, split, asked.values()))
         annotations = read_rows(root.file(ANNOTATIONS), "annotations", Annotation)
@@ -178,16 +178,15 @@ class VQAv2(Task):
         return answers_file(answers, "question_id", [*answers, *self._unasked], number=True)
 
 
-def _unasked(root: DataRoot, questions: Rows[Question]) -> list[str]:
+def _unasked(root: DataRoot, questions: Rows[Question], asked: Mapping[int, Question]) -> list[str]:
     """Ids of test that test-dev does not ask; none if the file of test is not there."""
     path = root.find(TEST)
     if path is None:
         return []
     test = read_rows(path, "questions", Question).keyed("question_id")
-    dev = questions.keyed("question_id")
-    for key in dev.keys() - test.keys():
-        raise questions.error(dev[key], f"question {key} of test-dev is not in {TEST}", "question_id")
-    return [str(key) for key in test if key not in dev]
+    for key in asked.keys() - test.keys():
+        raise questions.error(asked[key], f"question {key} of test-dev is not in {TEST}", "question_id")
+    return [str(key) for key in test if key not in asked]
 
 
 def _check(annotations: Rows[Annotation], asked: Mapping[int, Question]) -> None:
