@@ -110,7 +110,10 @@ def packed(content: bytes) -> bytes:
         (packed(b"x" * 5000)[:-12], "is not gzipped"),
         (packed(b"\xff\xfe"), "is not gzipped"),
         (packed(b"id,name\n"), r":1: expected the columns id, cluster"),
-        (packed(b"id,cluster,parsed,reference,finish_reason,error,score:a\nq,i,p,1,stop,\\N,high\n"), ":2: expected a sampl"),
+        (
+            packed(b"id,cluster,parsed,reference,finish_reason,error,score:a\nq,i,p,1,stop,\\N,high\n"),
+            ":2: expected a sampl",
+        ),
         (packed(b"id,cluster,parsed,reference,finish_reason,error\nq,i\n"), ":2: expected a sample"),
     ],
     ids=["no gzip", "cut off", "no text", "other columns", "a score that is no number", "a short row"],
