@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqeval.records import Record
+from sqeval.stats.labels import Labels
 from sqeval.stats.metric import Metric, mean
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, na
 def column(name: str, records: Sequence[Record], score: str) -> Metric:
     """The mean of `score` over `records`."""
     values = np.fromiter((record.scores[score] for record in records), np.float64, len(records))
-    return mean(name, [r.id for r in records], [r.cluster for r in records], values)
+    return mean(name, *_units(records), values)
 
 
 def ratio_of_sums(
@@ -36,8 +37,7 @@ def ratio_of_sums(
 ) -> Metric:
     """A metric that is a `function` of the sums of several scores over `records`."""
     columns = np.array([[r.scores[s] for s in scores] for r in records], dtype=np.float64)
-    ids, clusters = [r.id for r in records], [r.cluster for r in records]
-    return Metric(name, ids, clusters, columns.reshape(len(records), len(scores)), function)
+    return Metric(name, *_units(records), columns.reshape(len(records), len(scores)), function)
 
 
 def ratio(sums: Floats) -> Floats:
@@ -60,9 +60,15 @@ def _rows(records: Sequence[Record], tag: str) -> Mapping[str, list[int]]:
     return {cell: groups[cell] for cell in sorted(groups, key=_natural)}
 
 
+def _units(records: Sequence[Record]) -> tuple[Labels, Labels]:
+    """Their ids and their clusters."""
+    return Labels.of([record.id for record in records]), Labels.in_order([record.cluster for record in records])
+
+
 def _part(whole: Metric, name: str, rows: list[int]) -> Metric:
-    ids, clusters = ([labels[row] for row in rows] for labels in (whole.ids, whole.clusters))
-    return mean(name, ids, clusters, whole.columns[rows])
+    chosen = np.array(rows, dtype=np.intp)
+    ids, clusters = (Labels.of(labels).take(chosen) for labels in (whole.ids, whole.clusters))
+    return mean(name, ids, clusters, whole.columns[chosen])
 
 
 def _natural(cell: str) -> tuple[bool, int, str]:

@@ -93,9 +93,8 @@ def prompts_hash(task: Task, samples: Iterable[Sample], made: Iterable[Question]
     The prompts of those that were `made` are not made again.
     """
     known = {question.sample.id: question.prompt for question in made}
-    prompts = ((s.id, known[s.id] if s.id in known else task.prompt(s)) for s in samples)
     # What `digest([[id, prompt], ...], settings, ...)` makes, written out: there are hundreds of thousands.
-    listed = ",".join([f"[{_quoted(key)},{_quoted(prompt)}]" for key, prompt in prompts])
+    listed = ",".join([f"[{_quoted(s.id)},{_quoted(known.get(s.id) or task.prompt(s))}]" for s in samples])
     how = [*marked(task.protocol), *([] if asked is None else [f"asked as {asked}"])]
     rest = ",".join(map(_encode, [_settings(task, seed=False), *how]))
     return hashlib.sha256(f"[[{listed}],{rest}]".encode()).hexdigest()

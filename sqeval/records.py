@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -43,7 +43,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def errored(self) -> bool:
-        return self.failure is not None
+        return self.error is not None or (self.judgement is not None and self.judgement["error"] is not None)
 
     @property
     def missing(self) -> bool:
@@ -60,11 +60,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
 
     def to_json(self) -> str:
         """One line of JSON without the newline; key order is fixed."""
-        return self.to_bytes().decode()
-
-    def to_bytes(self) -> bytes:
-        """`to_json` in UTF-8."""
-        return _ENCODER.encode(self)
+        return _ENCODER.encode(self).decode()
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Record:
@@ -81,6 +77,11 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     def with_scores(self, extra: Mapping[str, float]) -> Record:
         """The same record with more scores."""
         return self.but(scores={**self.scores, **extra})
+
+
+def to_lines(records: Iterable[Record]) -> bytes:
+    """What stands in samples.jsonl: `to_json` of each in UTF-8, and a newline."""
+    return _ENCODER.encode_lines(records)
 
 
 def _plain(value: object) -> object:

@@ -18,17 +18,20 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqeval import atomic
 from sqeval.errors import DataError, UserError
 from sqeval.lock import locked
-from sqeval.records import Record
+from sqeval.records import Record, to_lines
 from sqeval.shapes import require_metrics, require_run
 
 RUN, SAMPLES, METRICS, SUBMISSION = "run.json", "samples.jsonl", "metrics.json", "submission"
 _ODD = re.compile(r"[^\n -~]")
+_BATCH = 1_000
+"""Records that are written at a time."""
 SYNC_SECONDS = 2.0
 """How often appended lines are forced to the disk; a killed process loses none, a power cut this much."""
 
@@ -99,7 +102,9 @@ class TaskFolder:
     def replace(self, records: Iterable[Record]) -> None:
         """Replace samples.jsonl."""
         with _explained(self.path):
-            atomic.write_chunks(self.path / SAMPLES, (_line(record) for record in records))
+            rest = iter(records)
+            batches = iter(lambda: list(islice(rest, _BATCH)), [])
+            atomic.write_chunks(self.path / SAMPLES, map(to_lines, batches))
 
     @contextmanager
     def appending(self) -> Iterator[Appender]:
@@ -133,7 +138,7 @@ class Appender:
 
     def append(self, record: Record) -> None:
         """Write one record. Raises UserError if that fails; a part of its line may then be on disk."""
-        self.write(_line(record))
+        self.write(to_lines([record]))
 
     def write(self, line: bytes) -> None:
         """Write one line, its end included; as `append`."""
@@ -212,10 +217,6 @@ def to_json(value: Mapping[str, Any]) -> str:
 def _remove_if_empty(path: Path) -> None:
     with suppress(OSError):  # not empty, or never made
         path.rmdir()
-
-
-def _line(record: Record) -> bytes:
-    return record.to_bytes() + b"\n"
 
 
 @contextmanager

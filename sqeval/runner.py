@@ -104,7 +104,7 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
     task, who = load.task, model.identity
     asked = questions(task, load.asked, who, sizes=not isinstance(model, Replay))
     records, _ = folder.records()
-    hashes = {question.sample.id: question.hash for question in asked}
+    hashes = {question.sample.id: question.hash for question in asked} if records else {}
     kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
     wanted: dict[str, str | None] = {
         "data": load.data_hash,
@@ -123,6 +123,7 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
     sample = question.sample
     response = None if answer.error is not None else _storable(answer.text)
     verbatim = isinstance(response, Verbatim)
+    judged = answer.judgement is not None and response is not None and isinstance(task, JudgedTask)
     score = task.score(response, sample)
     return Record(
         id=sample.id,
@@ -133,13 +134,13 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         response=None if response is None else str(response),
         parsed=None if score.parsed is None else str(score.parsed),
         reference=sample.reference,
-        scores=dict(score.values),
-        tags=dict(sample.tags),
+        scores=score.values,
+        tags=sample.tags,
         finish_reason=answer.finish_reason if answer.error is None or answer.finish_reason == "missing" else "error",
         error=None if answer.error is None else _storable(answer.error) or "unknown error",
         request_hash=question.hash,
         verbatim=verbatim,
-        judgement=answer.judgement if response is not None and isinstance(task, JudgedTask) else None,
+        judgement=answer.judgement if judged else None,
     )
 
 

@@ -15,12 +15,10 @@ from sqeval.data.columns import field
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, read_list, read_object, read_tsv
 from sqeval.data.join import STRICT, Allow, joined, require_single
+from sqeval.data.pairs import Format, read_pairs
 from sqeval.data.text import BOM, head, read_text, show
 from sqeval.errors import DataError
 from sqeval.model import Verbatim
-
-Format = tuple[str, str]
-"""(id field, text field)"""
 
 OURS: Format = ("id", "response")
 _FIELDS_SHOWN = 8
@@ -45,7 +43,24 @@ def read_by_id(
     whole numbers; `rename` turns the file's id into the sample's. Samples that our own file records as errored have no
     response and are left out of the result. Raises DataError.
     """
-    entries = read_records(path) if entries is None else entries
+    pairs = read_pairs(path, (*final, *formats)) if entries is None and rename is None and path.is_file() else None
+    if pairs is not None:
+        found, keys, texts = pairs
+        chosen = joined(path, keys, texts, ids, allow)
+        return {key: Verbatim(text) for key, text in chosen.items()} if found in final else chosen
+    return _read_each(path, formats, ids, final, rename, read_records(path) if entries is None else entries, allow)
+
+
+def _read_each(
+    path: Path,
+    formats: Sequence[Format],
+    ids: Collection[str],
+    final: Sequence[Format],
+    rename: Callable[[str], str] | None,
+    entries: Sequence[Entry],
+    allow: Allow,
+) -> dict[str, str]:
+    """`read_by_id` of records that know where they stand."""
     key_field, text_field = found = _format(path, entries, (*final, *formats, OURS))
     keys = keys_of(entries, key_field)
     if rename is not None:

@@ -81,7 +81,7 @@ class DataRoot:
         if there and name not in there:
             stem = posixpath.splitext(name)[0]
             name = next((o for suffix in (".png", ".jpg", ".jpeg") if (o := stem + suffix) in there), name)
-        return ImageRef(key=posixpath.join(folder, name), path=Path(base, name))
+        return ImageRef(key=f"{folder}/{name}" if folder else name, path=base / name)
 
     def _place_of(self, relative: str) -> tuple[str, str]:
         """Folder, which is known from then on, and name of an image. Raises UserError."""
@@ -91,12 +91,12 @@ class DataRoot:
             raise UserError(f"image name {relative!r} is that of a folder")
         folder, name = posixpath.split(posixpath.normpath(relative))
         if folder not in self._known:
-            base = self.folder(folder)
+            base = Path(self.folder(folder))
             self._known[folder] = base, _listed(base)
         return folder, name
 
     @cached_property
-    def _known(self) -> dict[str, tuple[str, frozenset[str]]]:
+    def _known(self) -> dict[str, tuple[Path, frozenset[str]]]:
         """Where each folder is, without links, and the names in it: one look a folder instead of one an image."""
         return {}
 
@@ -119,7 +119,7 @@ class DataRoot:
         return digest.hexdigest()
 
 
-def _listed(folder: str) -> frozenset[str]:
+def _listed(folder: Path) -> frozenset[str]:
     """Names in a folder; none if there is no such folder."""
     try:
         return frozenset(os.listdir(folder))

@@ -40,7 +40,7 @@ class Replay:
         self._path, self._allow = path, allow
         run = read_json(path / RUN)
         self.of_run = run is not None
-        self._answers: dict[str, dict[str, Completion]] = {}
+        self._answers: dict[str, Mapping[str, Completion]] = {}
         self.identity = _identity(path, run, protocol)
 
     @paused()

@@ -95,7 +95,7 @@ def accuracy(prediction: str, answers: Sequence[str]) -> float:
     `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
     """
     text, others = compared(prediction, answers)
-    return agreement(tuple(map(text.__eq__, others)))
+    return agreement(tuple([other == text for other in others]))
 
 
 @lru_cache(maxsize=1 << 12)

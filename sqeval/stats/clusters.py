@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sqeval.stats.labels import Labels
 from sqeval.stats.metric import Floats, Metric
 
 _CHUNK = 2_000_000
@@ -18,8 +19,7 @@ def cluster_codes(labels: Sequence[str]) -> tuple[NDArray[np.intp], int]:
 
     Clusters are numbered by name, so that bootstrap draws do not depend on the order of units.
     """
-    index = {label: number for number, label in enumerate(sorted(set(labels)))}
-    return np.fromiter(map(index.__getitem__, labels), np.intp, len(labels)), len(index)
+    return Labels.in_order(labels).compact()
 
 
 def cluster_sums(columns: Floats, codes: NDArray[np.intp], clusters: int) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqeval.stats.clusters import cluster_codes
+from sqeval.stats.labels import Labels
 from sqeval.stats.metric import Floats, Metric
 from sqeval.stats.repeats import averaged
 
@@ -50,9 +51,6 @@ def pairs(base: Metric, candidate: Metric) -> Pairs:
 
 
 def _rows(metric: Metric, rows: Sequence[int]) -> Metric:
-    return replace(
-        metric,
-        ids=[metric.ids[row] for row in rows],
-        clusters=[metric.clusters[row] for row in rows],
-        columns=metric.columns[np.asarray(rows, dtype=np.intp)],
-    )
+    chosen = np.asarray(rows, dtype=np.intp)
+    ids, clusters = (Labels.of(labels).take(chosen) for labels in (metric.ids, metric.clusters))
+    return replace(metric, ids=ids, clusters=clusters, columns=metric.columns[chosen])

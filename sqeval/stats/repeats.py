@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sqeval.stats.labels import Labels
 from sqeval.stats.metric import Floats, Metric
 
 
@@ -15,7 +16,7 @@ def averaged(metric: Metric) -> Metric:
     Units stand in the order of their first occurrence. Taking the K answers for K units would make the error bar
     about sqrt(K) times too small. Raises ValueError if a unit's repeats are in different clusters.
     """
-    if len(set(metric.ids)) == len(metric.ids):
+    if Labels.of(metric.ids).distinct:
         return metric
     first = _numbers(metric)
     codes, counts = _codes(metric, first)

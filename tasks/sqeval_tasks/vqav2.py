@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any, ClassVar
 
 from sqeval.data.collection import paused
@@ -131,9 +132,7 @@ class VQAv2(Task):
         for key in answered.keys() - asked.keys():
             problem = f"annotation of question {key}, which is not in {QUESTIONS}"
             raise annotations.error(answered[key], problem, "question_id")
-        asked = {key: asked[key] for key in answered}
-        _check(annotations, asked)
-        return _samples(asked.values(), _images(root, split, asked.values()), annotations.values)
+        return _annotated(annotations, asked, _images(root, split, asked.values()))
 
     def mirrors(self) -> Mapping[str, Mirror | str]:
         from sqeval_tasks.mirrors.vqa import VQAV2
@@ -158,7 +157,7 @@ class VQAv2(Task):
         known = sample.reference is not None
         if response is None:
             return Score(None, {"accuracy": 0.0} if known else {})
-        answer = response if isinstance(response, Verbatim) else vqa.submitted(response)
+        answer = str(response) if isinstance(response, Verbatim) else vqa.submitted(response)
         values = {"accuracy": vqa.accuracy(answer, sample.reference)} if known else {}
         return Score(answer if answer.strip() else None, values)
 
@@ -189,37 +188,46 @@ def _unasked(root: DataRoot, questions: Rows[Question], asked: Mapping[int, Ques
     return [str(key) for key in test if key not in asked]
 
 
-def _check(annotations: Rows[Annotation], asked: Mapping[int, Question]) -> None:
-    """Raise DataError for an annotation of another image, and for annotators that cannot be told apart: the official
-    code does it by their ids."""
-    for annotation, question in zip(annotations.values, asked.values(), strict=True):
-        if annotation.image_id != question.image_id:
-            problem = f"expected image {question.image_id} as in {QUESTIONS}"
-            raise annotations.error(annotation, problem, "image_id")
-        ids = {answer.answer_id for answer in annotation.answers}
-        if not ids or len(ids) < len(annotation.answers):
-            raise annotations.error(annotation, "expected answers with different answer_id", "answers")
-
-
 def _images(root: DataRoot, split: Split, questions: Iterable[Question]) -> dict[int, ImageRef]:
     numbers = dict.fromkeys(question.image_id for question in questions)
     return {number: root.image(f"{split.images}{number:012d}.jpg") for number in numbers}
 
 
-def _samples(
-    questions: Iterable[Question], images: Mapping[int, ImageRef], annotations: Iterable[Annotation] | None = None
-) -> list[Sample]:
-    """In the order of `questions`, to which `annotations` belong one by one; None: the answers are hidden."""
-    if annotations is None:
-        return [
-            Sample(str(asked.question_id), image := images[asked.image_id], asked.question, None, image.key)
-            for asked in questions
-        ]
+def _samples(questions: Iterable[Question], images: Mapping[int, ImageRef]) -> list[Sample]:
+    """Questions whose answers are hidden."""
     return [
-        Sample(
-            str(asked.question_id), image := images[asked.image_id], asked.question,
-            [answer.answer for answer in annotated.answers], image.key,
-            {"answer_type": annotated.answer_type, "question_type": annotated.question_type},
-        )
-        for asked, annotated in zip(questions, annotations, strict=True)
-    ]  # fmt: skip
+        Sample(str(asked.question_id), image := images[asked.image_id], asked.question, None, image.key)
+        for asked in questions
+    ]
+
+
+def _annotated(
+    annotations: Rows[Annotation], asked: Mapping[int, Question], images: Mapping[int, ImageRef]
+) -> list[Sample]:
+    """In the order of `annotations`, each of which has its question in `asked`.
+
+    Raises DataError for an annotation of another image, and for annotators that cannot be told apart: the official
+    code does it by their ids. Two million answers are few different ones: each is kept once, where scoring finds it in
+    the processor's cache.
+    """
+    samples, tags = [], _Tags()
+    for annotation in annotations.values:
+        question, answers = asked[annotation.question_id], annotation.answers
+        if annotation.image_id != question.image_id:
+            problem = f"expected image {question.image_id} as in {QUESTIONS}"
+            raise annotations.error(annotation, problem, "image_id")
+        if not answers or len({answer.answer_id for answer in answers}) < len(answers):
+            raise annotations.error(annotation, "expected answers with different answer_id", "answers")
+        key, image = str(question.question_id), images[question.image_id]
+        reference = [intern(answer.answer) for answer in answers]
+        own = tags[annotation.answer_type, annotation.question_type]
+        samples.append(Sample(key, image, question.question, reference, image.key, own))
+    return samples
+
+
+class _Tags(dict[tuple[str, str], dict[str, str]]):
+    """The tags of an answer type and a question type, one object for all samples that have them."""
+
+    def __missing__(self, types: tuple[str, str]) -> dict[str, str]:
+        self[types] = tags = dict(zip(TAGS, types, strict=True))
+        return tags
