@@ -6,18 +6,18 @@ about exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from sqeval.data.collection import paused
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_object, require_unique
-from sqeval.data.text import BOM, read_bytes
+from sqeval.data.files import read_object
+from sqeval.data.text import BOM, read_bytes, show
 from sqeval.errors import DataError
 
 
@@ -31,41 +31,53 @@ class Row(msgspec.Struct, gc=False):
 R = TypeVar("R", bound=Row)
 
 
-@dataclass(frozen=True, slots=True)
 class Rows(Generic[R]):
-    """The records of the list `name` in a JSON file, in its order."""
+    """The records of the list `name` in a JSON file, in its order, each parsed when its turn comes: two million
+    answers are never all in memory."""
 
-    file: Path
-    name: str
-    values: Sequence[R]
+    def __init__(self, file: Path, name: str, kind: type[R], parts: Sequence[msgspec.Raw]) -> None:
+        """`parts` are the records' texts."""
+        self.file, self.name = file, name
+        self._kind, self._parts = kind, parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[R]:
+        """Raises DataError about a record that is of another kind."""
+        decode = msgspec.json.Decoder(self._kind).decode
+        for number, part in enumerate(self._parts):
+            try:
+                yield decode(part)
+            except (ValueError, RecursionError):
+                yield _checked(self._entries[number], self._kind)
 
     def keyed(self, field: str) -> dict[Any, R]:
         """The records by a field that tells them apart. Raises DataError about the second with the same value."""
-        keys = [*map(attrgetter(field), self.values)]
-        found = dict(zip(keys, self.values, strict=True))
-        if len(found) < len(keys):
-            require_unique(((key, self._entry(number)) for number, key in enumerate(keys)), field)
+        value_of, found = attrgetter(field), dict[Any, R]()
+        for number, row in enumerate(self):
+            if found.setdefault(value_of(row), row) is not row:
+                raise self.error(number, f"id {show(value_of(row))} occurs twice", field)
         return found
 
-    def error(self, value: R, problem: str, field: str | None = None) -> DataError:
-        """The error to raise about a record, which says where that stands."""
-        number = next(n for n, other in enumerate(self.values) if other is value)
-        return self._entry(number).error(problem, field)
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        """The records as dictionaries."""
+        return read_object(self.file).entries(self.name)
 
-    def _entry(self, number: int) -> Entry:
-        """A record's place, for messages."""
-        return Entry({}, self.file, (self.name, number))
+    def error(self, number: int, problem: str, field: str | None = None) -> DataError:
+        """The error to raise about the record of this number, from 0, which says where that stands."""
+        return Entry({}, self.file, (self.name, number)).error(problem, field)
 
 
-@paused()
 def read_rows(path: Path, name: str, kind: type[R]) -> Rows[R]:
     """The list `name` of the JSON object in `path`. Raises DataError."""
-    whole: Any = msgspec.defstruct("File", [(name, list[kind])])  # type: ignore[valid-type]
+    whole: Any = msgspec.defstruct("File", [(name, list[msgspec.Raw])])
     try:
-        values = getattr(msgspec.json.decode(read_bytes(path).removeprefix(BOM), type=whole), name)
+        parts = getattr(msgspec.json.decode(read_bytes(path).removeprefix(BOM), type=whole), name)
     except (ValueError, RecursionError):
-        values = [_checked(entry, kind) for entry in read_object(path).entries(name)]
-    return Rows(path, name, values)
+        parts = [msgspec.Raw(json.dumps(entry.value).encode()) for entry in read_object(path).entries(name)]
+    return Rows(path, name, kind, parts)
 
 
 def _checked(entry: Entry, kind: type[R]) -> R:

@@ -40,7 +40,8 @@ class Replay:
         self._path, self._allow = path, allow
         run = read_json(path / RUN)
         self.of_run = run is not None
-        self._answers: dict[str, Mapping[str, Completion]] = {}
+        self._answers: dict[str, Mapping[str, Completion | str]] = {}
+        """Of each task by id; a text alone, of which there may be hundreds of thousands, is an answer and no more."""
         self.identity = _identity(path, run, protocol)
 
     @paused()
@@ -53,12 +54,14 @@ class Replay:
         if path.name == SAMPLES:
             self._answers[task.name] = _ours(path, task.name, samples, self._allow)
         else:
-            read = task.read_predictions(path, samples, self._allow)
-            self._answers[task.name] = {key: Completion(task.name, key, text) for key, text in read.items()}
+            self._answers[task.name] = task.read_predictions(path, samples, self._allow)
 
     def answer(self, task: str, key: str) -> Completion:
         """The answer to one question of a task that was fitted."""
-        return self._answers[task].get(key) or Completion(task, key, "", "missing", error=MISSING)
+        found = self._answers[task].get(key)
+        if found is None:
+            return Completion(task, key, "", "missing", error=MISSING)
+        return found if isinstance(found, Completion) else Completion(task, key, found)
 
     def generate(self, groups: Sequence[Group]) -> Iterator[Completion]:
         for group in groups:

@@ -126,13 +126,7 @@ class VQAv2(Task):
         if split is not VAL:
             return _samples(asked.values(), _images(root, split, asked.values()))
         annotations = read_rows(root.file(ANNOTATIONS), "annotations", Annotation)
-        answered = annotations.keyed("question_id")
-        for key in asked.keys() - answered.keys():
-            raise questions.error(asked[key], f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
-        for key in answered.keys() - asked.keys():
-            problem = f"annotation of question {key}, which is not in {QUESTIONS}"
-            raise annotations.error(answered[key], problem, "question_id")
-        return _annotated(annotations, asked, _images(root, split, asked.values()))
+        return _annotated(annotations, questions, asked, _images(root, split, asked.values()))
 
     def mirrors(self) -> Mapping[str, Mirror | str]:
         from sqeval_tasks.mirrors.vqa import VQAV2
@@ -183,8 +177,9 @@ def _unasked(root: DataRoot, questions: Rows[Question], asked: Mapping[int, Ques
     if path is None:
         return []
     test = read_rows(path, "questions", Question).keyed("question_id")
-    for key in asked.keys() - test.keys():
-        raise questions.error(asked[key], f"question {key} of test-dev is not in {TEST}", "question_id")
+    for number, key in enumerate(asked):
+        if key not in test:
+            raise questions.error(number, f"question {key} of test-dev is not in {TEST}", "question_id")
     return [str(key) for key in test if key not in asked]
 
 
@@ -202,26 +197,34 @@ def _samples(questions: Iterable[Question], images: Mapping[int, ImageRef]) -> l
 
 
 def _annotated(
-    annotations: Rows[Annotation], asked: Mapping[int, Question], images: Mapping[int, ImageRef]
+    annotations: Rows[Annotation],
+    questions: Rows[Question],
+    asked: Mapping[int, Question],
+    images: Mapping[int, ImageRef],
 ) -> list[Sample]:
-    """In the order of `annotations`, each of which has its question in `asked`.
+    """In the order of `annotations`, of which each of `questions`, by id, has one.
 
-    Raises DataError for an annotation of another image, and for annotators that cannot be told apart: the official
-    code does it by their ids. Two million answers are few different ones: each is kept once, where scoring finds it in
-    the processor's cache.
+    Two million answers are few different ones: each is kept once, where scoring finds it in the processor's cache.
+    Raises DataError, for annotators that cannot be told apart as well: the official code does it by their ids.
     """
-    samples, tags = [], _Tags()
-    for annotation in annotations.values:
-        question, answers = asked[annotation.question_id], annotation.answers
+    samples, tags, open_ = [], _Tags(), dict(asked)
+    for number, annotation in enumerate(annotations):
+        key, answers = annotation.question_id, annotation.answers
+        question = open_.pop(key, None)
+        if question is None:
+            problem = f"id {key} occurs twice" if key in asked else f"no question {key} in {QUESTIONS}"
+            raise annotations.error(number, problem, "question_id")
         if annotation.image_id != question.image_id:
             problem = f"expected image {question.image_id} as in {QUESTIONS}"
-            raise annotations.error(annotation, problem, "image_id")
+            raise annotations.error(number, problem, "image_id")
         if not answers or len({answer.answer_id for answer in answers}) < len(answers):
-            raise annotations.error(annotation, "expected answers with different answer_id", "answers")
-        key, image = str(question.question_id), images[question.image_id]
+            raise annotations.error(number, "expected answers with different answer_id", "answers")
         reference = [intern(answer.answer) for answer in answers]
-        own = tags[annotation.answer_type, annotation.question_type]
-        samples.append(Sample(key, image, question.question, reference, image.key, own))
+        image, own = images[question.image_id], tags[annotation.answer_type, annotation.question_type]
+        samples.append(Sample(str(key), image, question.question, reference, image.key, own))
+    for number, key in enumerate(asked):
+        if key in open_:
+            raise questions.error(number, f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
     return samples
 
 

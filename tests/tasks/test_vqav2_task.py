@@ -134,7 +134,7 @@ def test_result_file_of_the_evaluation_server(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_together(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"questions.json:9: question_id: question 42000 has no annotation"):
         samples(tmp_path, annotated=ANSWERED[1:])
-    with pytest.raises(DataError, match=r"annotations.json:4: question_id: annotation of question 42000"):
+    with pytest.raises(DataError, match=r"annotations.json:4: question_id: no question 42000 in"):
         samples(tmp_path, asked=ASKED[:1])
     with pytest.raises(DataError, match=r"questions.json:14: question_id: id 42001 occurs twice"):
         samples(tmp_path, asked=[*ASKED, ASKED[0]])
