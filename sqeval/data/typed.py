@@ -40,9 +40,6 @@ class Rows(Generic[R]):
         self.file, self.name = file, name
         self._kind, self._parts = kind, parts
 
-    def __len__(self) -> int:
-        return len(self._parts)
-
     def __iter__(self) -> Iterator[R]:
         """Raises DataError about a record that is of another kind."""
         decode = msgspec.json.Decoder(self._kind).decode
@@ -60,14 +57,14 @@ class Rows(Generic[R]):
                 raise self.error(number, f"id {show(value_of(row))} occurs twice", field)
         return found
 
+    def error(self, number: int, problem: str, field: str | None = None) -> DataError:
+        """The error to raise about the record of this number, from 0, which says where that stands."""
+        return Entry({}, self.file, (self.name, number)).error(problem, field)
+
     @cached_property
     def _entries(self) -> list[Entry]:
         """The records as dictionaries."""
         return read_object(self.file).entries(self.name)
-
-    def error(self, number: int, problem: str, field: str | None = None) -> DataError:
-        """The error to raise about the record of this number, from 0, which says where that stands."""
-        return Entry({}, self.file, (self.name, number)).error(problem, field)
 
 
 def read_rows(path: Path, name: str, kind: type[R]) -> Rows[R]:
