@@ -28,7 +28,7 @@ EXISTENCE = ("Is there", "Are there")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ckpt", default="mini")
-    parser.add_argument("--images", type=int, default=60, help="how many of the suite's images are asked about")
+    parser.add_argument("--images", type=int, default=200, help="how many of the suite's images are asked about")
     parser.add_argument("-n", type=int, default=5, help="questions an image")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
