@@ -47,7 +47,7 @@ def test_the_suite_is_neither_saturated_nor_hopeless() -> None:
 
 def test_the_model_asks_varied_questions_that_fit_the_image() -> None:
     model, processor = load("mini", device="cpu")
-    scenes = evaluation_splits().coco[:20]
+    scenes = evaluation_splits().coco[:100]  # of 20 the share that fits is known to eight points
     asked = [
         [q.question for q in ask(model, processor, Image.fromarray(draw(scene)), n=5, seed=i)]
         for i, scene in enumerate(scenes)
