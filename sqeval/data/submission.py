@@ -27,5 +27,6 @@ def answers_file(
         if ids:
             raise UserError(f"the server would refuse the submission: {len(ids)} {what}: {', '.join(ids[:_SHOWN])}")
     own: Iterable[int | str] = map(int, wanted) if number else wanted
-    listed = [{key: written, "answer": answers.get(name, "")} for written, name in zip(own, wanted, strict=True)]
+    row = msgspec.defstruct("Row", [("key", int | str), ("answer", str)], rename={"key": key}, gc=False)
+    listed = [row(written, answers.get(name, "")) for written, name in zip(own, wanted, strict=True)]
     return ".json", msgspec.json.encode(listed)
