@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sqeval.task import NOTHING
+from sqeval_tasks.coco_caption import CocoCaption
 from sqllava.engine import Group, Request
 
 pytestmark = pytest.mark.skipif(find_spec("lmms_eval") is None, reason="lmms-eval is not installed; `make lmms`")
@@ -67,10 +69,10 @@ def test_the_model_stays_when_lmms_eval_cleans_up(adapter: Any, docs: list[dict[
 
 
 def test_length_and_stop_texts_are_honoured(adapter: Any, docs: list[dict[str, Any]]) -> None:
-    (whole,) = adapter.generate_until(requests([{**docs[0], "question": "Describe the image."}], adapter))
+    question = [{**docs[0], "question": CocoCaption().prompt(NOTHING)}]
+    (whole,) = adapter.generate_until(requests(question, adapter))
     assert len(whole) > 4
     letter = whole[3]
-    question = [{**docs[0], "question": "Describe the image."}]
     (cut,) = adapter.generate_until(requests(question, adapter, {**SHORT, "until": letter}))
     assert cut == whole[: whole.index(letter)].strip()
     (one,) = adapter.generate_until(requests(question, adapter, {**SHORT, "max_new_tokens": 1}))
