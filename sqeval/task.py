@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from sqeval.records import Record
 
 
-_NONE: dict[str, Any] = {}  # one for all samples
-
-
 @dataclass(slots=True)  # not frozen, which makes making one four times as slow; none is ever changed
 class Sample:
     """One question of a benchmark."""
@@ -46,9 +43,9 @@ class Sample:
     """What the answer is compared with; JSON-able."""
     cluster: str
     """Unit of independent sampling for error bars: the image, unless the benchmark says otherwise."""
-    tags: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    tags: Mapping[str, str] = field(default_factory=dict)
     """Breakdown cells this sample belongs to, e.g. ``{"answer_type": "yes/no"}``; kept in the record."""
-    metadata: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the prompt or the scorer needs (choices, hints, ...); not kept in the record."""
 
 

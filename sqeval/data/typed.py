@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from sqeval.data.entry import Entry
-from sqeval.data.files import read_object
-from sqeval.data.text import BOM, read_bytes, show
+from sqeval.data.files import read_object, require_unique
+from sqeval.data.text import BOM, read_bytes
 from sqeval.errors import DataError
 
 
@@ -51,15 +51,19 @@ class Rows(Generic[R]):
 
     def keyed(self, field: str) -> dict[Any, R]:
         """The records by a field that tells them apart. Raises DataError about the second with the same value."""
-        value_of, found = attrgetter(field), dict[Any, R]()
-        for number, row in enumerate(self):
-            if found.setdefault(value_of(row), row) is not row:
-                raise self.error(number, f"id {show(value_of(row))} occurs twice", field)
+        value_of = attrgetter(field)
+        found = {value_of(row): row for row in self}
+        if len(found) < len(self._parts):
+            require_unique(((value_of(row), self._place(number)) for number, row in enumerate(self)), field)
         return found
 
     def error(self, number: int, problem: str, field: str | None = None) -> DataError:
         """The error to raise about the record of this number, from 0, which says where that stands."""
-        return Entry({}, self.file, (self.name, number)).error(problem, field)
+        return self._place(number).error(problem, field)
+
+    def _place(self, number: int) -> Entry:
+        """Where a record stands, for messages."""
+        return Entry({}, self.file, (self.name, number))
 
     @cached_property
     def _entries(self) -> list[Entry]:
