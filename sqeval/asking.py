@@ -84,13 +84,14 @@ class OpenTask:
     def __init__(self, plan: Plan, folder: TaskFolder, bar: Bar, by: Bench | None) -> None:
         self.plan, self._by = plan, by
         self.judged = isinstance(plan.load.task, JudgedTask)
-        self.waiting = {q.sample.id: q for q in plan.questions if q.sample.id not in plan.kept}
+        waiting = [q for q in plan.questions if q.sample.id not in plan.kept] if plan.kept else plan.questions
+        self.waiting = {question.sample.id: question for question in waiting}
         """Questions without an answer, by id."""
         self._folder, self._bar = folder, bar
         self._written = False
-        """Whether all records are on disk in the order of the questions."""
+        """Whether all records are on disk, and known, in the order of the questions."""
         folder.reopen()
-        kept = [(q, plan.kept[q.sample.id]) for q in plan.questions if q.sample.id in plan.kept]
+        kept = [(q, plan.kept[q.sample.id]) for q in plan.questions if q.sample.id in plan.kept] if plan.kept else []
         self._records = {q.sample.id: runner.record(plan.load.task, q, answer) for q, answer in kept}
         folder.replace(self._records.values())  # without a torn line, stale answers and errors
         self._files = ExitStack()
@@ -132,7 +133,9 @@ class OpenTask:
         """Metrics of all answers."""
         self.close()
         self._bar.scoring()
-        records = [self._records[question.sample.id] for question in self.plan.questions]
+        if not self._written:
+            self._records = {question.sample.id: self._records[question.sample.id] for question in self.plan.questions}
+        records = list(self._records.values())
         result = runner.finish(
             self.plan, records, self._folder, self._by, judged=self._bar.judged, written=self._written
         )

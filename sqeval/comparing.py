@@ -181,4 +181,5 @@ def metrics_of(run: TaskRun, records: Sequence[Record] | None = None) -> dict[st
     if task.version != run.result["version"]:
         then = run.result["version"]
         raise UserError(f"the installed task is version {task.version}, the runs are of version {then}; repeat them")
-    return {metric.name: metric for metric in epochs.metrics(task, run.records if records is None else records)}
+    each = epochs.by_epoch(run.records if records is None else records)
+    return {metric.name: metric for metric in epochs.metrics(task, each)}

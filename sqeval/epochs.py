@@ -42,31 +42,25 @@ def by_epoch(records: Sequence[Record]) -> list[list[Record]]:
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 
-def metrics(task: Task, records: Sequence[Record]) -> list[Metric]:
-    """The task's metrics, the columns of each question averaged over its answers.
+def metrics(task: Task, each: Sequence[Sequence[Record]]) -> list[Metric]:
+    """The task's metrics of the records of `each` epoch: the columns of a question are averaged over its answers.
 
     Raises ValueError if the epochs are not about the same questions.
     """
-    first, *others = [task.metrics(own) for own in by_epoch(records)] or [task.metrics([])]
+    first, *others = [task.metrics(own) for own in each or [[]]]
     if not others:
         return first
-    named = [{metric.name: metric for metric in each} for each in others]
-    return [_averaged(metric, [each.get(metric.name) for each in named]) for metric in first]
+    named = [{metric.name: metric for metric in other} for other in others]
+    return [_averaged(metric, [other.get(metric.name) for other in named]) for metric in first]
 
 
 def corpus_scores(
-    task: Task, records: Sequence[Record], samples: Sequence[Sample]
+    task: Task, each: Sequence[Sequence[Record]], samples: Sequence[Sample]
 ) -> Sequence[Mapping[str, float]] | None:
-    """`Task.corpus_scores` of each epoch by itself, aligned with `records`, which stand epoch by epoch."""
-    epochs = by_epoch(records)
-    found = [task.corpus_scores(own, samples) for own in epochs]
-    scores = [score for each in found if each is not None for score in each]
-    return scores if len(scores) == len(records) else None
-
-
-def first_epoch(records: Sequence[Record]) -> list[Record]:
-    """One answer a question, for files that hold no more."""
-    return [record for record in records if MARK not in record.id]
+    """`Task.corpus_scores` of `each` epoch by itself, one after the other."""
+    found = [task.corpus_scores(own, samples) for own in each]
+    scores = [score for own in found if own is not None for score in own]
+    return scores if len(scores) == sum(map(len, each)) else None
 
 
 def _averaged(metric: Metric, others: Sequence[Metric | None]) -> Metric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,11 +86,10 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
         raise DataError(
             f"task {task.name} finds no sample here; `sqeval data check {root.name}` tells why", file=root.path
         )
-    seen: set[str] = set()
-    for sample in samples:
-        if sample.id in seen:
-            raise DataError(f"task {task.name}: two samples have the id {sample.id!r}", file=root.path)
-        seen.add(sample.id)
+    ids = [sample.id for sample in samples]
+    if len(set(ids)) < len(ids):
+        twice = next(name for name, count in Counter(ids).items() if count > 1)
+        raise DataError(f"task {task.name}: two samples have the id {twice!r}", file=root.path)
     asked = repeats.repeated(select(samples, limit, seed), epochs)
     version = task.data_version(root, samples)
     return Load(task, samples, asked, root.hash(), version, root.sources.get(task.name, {}))
@@ -102,7 +102,7 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
     A task with judgements that could not be read is not finished if there is a judge to ask again.
     """
     task, who = load.task, model.identity
-    asked = questions(task, load.asked, who, sizes=not isinstance(model, Replay))
+    asked = questions(task, load.asked, who, answered=isinstance(model, Replay))
     records, _ = folder.records()
     hashes = {question.sample.id: question.hash for question in asked} if records else {}
     kept = {r.id: completion(task.name, r) for r in records if r.error is None and hashes.get(r.id) == r.request_hash}
@@ -165,12 +165,14 @@ def finish(
         records, judge = told.records, told.judge
         if told.waits is not None:
             folder.replace(records)
-            folder.submit(_submissions(plan, records))  # the benchmark's own judge may take it
+            folder.submit(_submissions(plan, repeats.by_epoch(records)))  # the benchmark's own judge may take it
             return Result(task.name, None, _errors(records), told.waits)
-    extra = repeats.corpus_scores(task, records, plan.load.samples)
+    each = repeats.by_epoch(records)
+    extra = repeats.corpus_scores(task, each, plan.load.samples)
     if extra is not None:
         records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]
-    metrics = {metric.name: estimate(metric).to_json() for metric in repeats.metrics(task, records)}
+        each = repeats.by_epoch(records)
+    metrics = {metric.name: estimate(metric).to_json() for metric in repeats.metrics(task, each)}
     if task.primary not in metrics:
         raise UserError(f"task {task.name} gives no metric {task.primary!r}, which it calls its primary one")
     if extra is not None or not written:
@@ -187,13 +189,13 @@ def finish(
         "judge": judge,
         "hashes": plan.hashes,
     }
-    folder.finish(result, _submissions(plan, records))
+    folder.finish(result, _submissions(plan, each))
     return Result(task.name, result, _errors(records))
 
 
 def counts(records: Sequence[Record]) -> dict[str, int]:
     """How many answers there are, and how many of them have something wrong."""
-    failed = [r for r in records if r.errored]
+    failed = _failed(records)
     missing = sum(r.missing for r in failed)
     unparsed = sum(r.parsed is None for r in records) - sum(r.parsed is None for r in failed)
     return {
@@ -206,9 +208,9 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
     }
 
 
-def _submissions(plan: Plan, records: Sequence[Record]) -> dict[str, bytes]:
-    """Content by suffix. Of all samples: servers refuse a part."""
-    task, answers = plan.load.task, repeats.first_epoch(records)
+def _submissions(plan: Plan, each: Sequence[Sequence[Record]]) -> dict[str, bytes]:
+    """Content by suffix. One answer a question, of the first epoch, and all questions: servers refuse other files."""
+    task, answers = plan.load.task, each[0] if each else ()
     if len(answers) != len(plan.load.samples):
         return {}
     usual = task.submission(answers)
@@ -216,7 +218,12 @@ def _submissions(plan: Plan, records: Sequence[Record]) -> dict[str, bytes]:
 
 
 def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:
-    return [(r.id, r.failure) for r in records if r.failure is not None][:SHOWN]
+    return [(r.id, str(r.failure)) for r in _failed(records)[:SHOWN]]
+
+
+def _failed(records: Sequence[Record]) -> list[Record]:
+    """Those without an answer, or without a judgement of it."""
+    return [r for r in records if (r.error is not None or r.judgement is not None) and r.errored]
 
 
 def _storable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import msgspec
 
 from sqeval.data.text import BOM, read_bytes
 
+_HEAD = 1 << 16
+"""Bytes that hold the first record of the files that are read so."""
 Format = tuple[str, str]
 """(id field, text field)"""
 
@@ -23,11 +26,11 @@ def read_pairs(path: Path, formats: Sequence[Format]) -> tuple[Format, list[str]
     """
     content = read_bytes(path).removeprefix(BOM)
     try:
-        whole = _records(content, msgspec.Raw)
-        first = msgspec.json.decode(whole[0])
+        start = content[:_HEAD].decode(errors="ignore")
+        first, _ = json.JSONDecoder().raw_decode(start, start.index("{"))
         found = next(fields for fields in formats if set(fields) <= first.keys())
         pairs = _records(content, _pair(*found))
-    except (ValueError, RecursionError, AttributeError, IndexError, StopIteration):
+    except (ValueError, RecursionError, StopIteration):
         return None
     keys, texts = [str(pair.key) for pair in pairs], [pair.text for pair in pairs]
     return (found, keys, texts) if all(keys) and len(set(keys)) == len(keys) else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 
 import msgspec
 
@@ -13,20 +14,18 @@ _SHOWN = 5
 
 
 def answers_file(
-    answers: Mapping[str, str], key: str, wanted: Collection[str], *, number: bool = False
+    answers: Mapping[str, str], key: str, unasked: Sequence[str] = (), *, number: bool = False
 ) -> tuple[str, bytes]:
-    """The JSON list ``[{key: id, "answer": text}, ...]`` that the VQA servers take, in the order of `wanted`.
+    """The JSON list ``[{key: id, "answer": text}, ...]`` that the VQA servers take.
 
-    An id of `wanted` without an answer gets the empty one. `number`: ids are written as integers. Raises UserError for
-    what a server would refuse: an id given twice, an answer to a question that is not in the split.
+    After `answers` come the ids of the split that were not asked, with the empty answer. `number`: ids are written as
+    integers. Raises UserError for what a server would refuse: an id given twice.
     """
-    known = set(wanted)
-    twice = [] if len(known) == len(wanted) else [name for name, n in Counter(wanted).items() if n > 1]
-    unknown = sorted(answers.keys() - known)
-    for what, ids in (("ids that occur twice", twice), ("answers to questions that are not in the split", unknown)):
-        if ids:
-            raise UserError(f"the server would refuse the submission: {len(ids)} {what}: {', '.join(ids[:_SHOWN])}")
-    own: Iterable[int | str] = map(int, wanted) if number else wanted
+    ids = [*answers, *unasked]
+    if unasked and len(set(ids)) < len(ids):
+        twice = [name for name, count in Counter(ids).items() if count > 1]
+        shown = ", ".join(twice[:_SHOWN])
+        raise UserError(f"the server would refuse the submission: {len(twice)} ids that occur twice: {shown}")
+    own: Iterable[int | str] = map(int, ids) if number else ids
     row = msgspec.defstruct("Row", [("key", int | str), ("answer", str)], rename={"key": key}, gc=False)
-    listed = [row(written, answers.get(name, "")) for written, name in zip(own, wanted, strict=True)]
-    return ".json", msgspec.json.encode(listed)
+    return ".json", msgspec.json.encode(list(map(row, own, chain(answers.values(), repeat("", len(unasked))))))

@@ -6,9 +6,7 @@ about exactly.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -32,28 +30,28 @@ R = TypeVar("R", bound=Row)
 
 
 class Rows(Generic[R]):
-    """The records of the list `name` in a JSON file, in its order, each parsed when its turn comes: two million
-    answers are never all in memory."""
+    """The records of the list `name` of the JSON object in `file`, in its order."""
 
-    def __init__(self, file: Path, name: str, kind: type[R], parts: Sequence[msgspec.Raw]) -> None:
-        """`parts` are the records' texts."""
+    def __init__(self, file: Path, name: str, kind: type[R]) -> None:
+        """Raises DataError, about a record that is of another kind as well."""
         self.file, self.name = file, name
-        self._kind, self._parts = kind, parts
+        whole: Any = msgspec.defstruct("File", [(name, list[kind])])  # type: ignore[valid-type]
+        try:
+            self._rows: list[R] = getattr(msgspec.json.decode(read_bytes(file).removeprefix(BOM), type=whole), name)
+        except (ValueError, RecursionError):
+            self._rows = [_checked(entry, kind) for entry in read_object(file).entries(name)]
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[R]:
-        """Raises DataError about a record that is of another kind."""
-        decode = msgspec.json.Decoder(self._kind).decode
-        for number, part in enumerate(self._parts):
-            try:
-                yield decode(part)
-            except (ValueError, RecursionError):
-                yield _checked(self._entries[number], self._kind)
+        return iter(self._rows)
 
     def keyed(self, field: str) -> dict[Any, R]:
         """The records by a field that tells them apart. Raises DataError about the second with the same value."""
         value_of = attrgetter(field)
         found = {value_of(row): row for row in self}
-        if len(found) < len(self._parts):
+        if len(found) < len(self):
             require_unique(((value_of(row), self._place(number)) for number, row in enumerate(self)), field)
         return found
 
@@ -64,21 +62,6 @@ class Rows(Generic[R]):
     def _place(self, number: int) -> Entry:
         """Where a record stands, for messages."""
         return Entry({}, self.file, (self.name, number))
-
-    @cached_property
-    def _entries(self) -> list[Entry]:
-        """The records as dictionaries."""
-        return read_object(self.file).entries(self.name)
-
-
-def read_rows(path: Path, name: str, kind: type[R]) -> Rows[R]:
-    """The list `name` of the JSON object in `path`. Raises DataError."""
-    whole: Any = msgspec.defstruct("File", [(name, list[msgspec.Raw])])
-    try:
-        parts = getattr(msgspec.json.decode(read_bytes(path).removeprefix(BOM), type=whole), name)
-    except (ValueError, RecursionError):
-        parts = [msgspec.Raw(json.dumps(entry.value).encode()) for entry in read_object(path).entries(name)]
-    return Rows(path, name, kind, parts)
 
 
 def _checked(entry: Entry, kind: type[R]) -> R:

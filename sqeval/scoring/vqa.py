@@ -63,14 +63,16 @@ def submitted(response: str) -> str:
     return normalize(strip(text))
 
 
-def compared(prediction: str, answers: Sequence[str]) -> tuple[str, list[str]]:
-    """Prediction and answers in the form in which they are compared.
+def agreeing(prediction: str, answers: Sequence[str]) -> list[bool]:
+    """Which annotators gave the answer that is predicted.
 
-    They are normalised only if the stripped answers differ: against ten times ``yes``, ``Yes`` is wrong.
+    Both are normalised only if the stripped answers differ: against ten times ``yes``, ``Yes`` is wrong.
     """
     forms = [*map(_FORMS.__getitem__, answers)]
-    differ = forms.count(forms[0]) < len(forms)  # what is stripped the same is normalised the same
-    return _FORMS[prediction][differ], [form[differ] for form in forms]
+    stripped, normalized = _FORMS[prediction]
+    if forms.count(forms[0]) < len(forms):  # what is stripped the same is normalised the same
+        return [normalized == other for _, other in forms]
+    return [stripped == other for other, _ in forms]
 
 
 class _Forms(dict[str, tuple[str, str]]):
@@ -94,8 +96,7 @@ def accuracy(prediction: str, answers: Sequence[str]) -> float:
     annotator, at least one. The official code leaves an annotator out by comparing whole records, which differ in
     `answer_id` at the least, so leaving out by position is the same; readers make sure of the ids.
     """
-    text, others = compared(prediction, answers)
-    return agreement(tuple([other == text for other in others]))
+    return agreement(tuple(agreeing(prediction, answers)))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -105,10 +106,10 @@ def agreement(matches: tuple[bool, ...]) -> float:
     Added up from the first annotator to the last in plain floating point, as the official code did under the Python
     of its day: the result depends on *which* annotators agree, and .6 comes out as .6, .5999..., or .6000...1.
     """
-    agreeing = sum(matches)
+    matching = sum(matches)
     total = 0.0
     for match in matches:
-        total += min(1.0, (agreeing - match) / 3)
+        total += min(1.0, (matching - match) / 3)
     return total / len(matches)
 
 
@@ -126,5 +127,4 @@ def submitted_accuracy(response: str, answers: Sequence[str]) -> float:
 def best_answer(answers: Sequence[str]) -> str:
     """The annotators' answer that scores highest as a response: the one that most of them agree with once it is
     `submitted`, the first one among equals."""
-    _, forms = compared("", answers)
-    return max(dict.fromkeys(answers), key=lambda answer: forms.count(compared(submitted(answer), answers)[0]))
+    return max(dict.fromkeys(answers), key=lambda answer: sum(agreeing(submitted(answer), answers)))

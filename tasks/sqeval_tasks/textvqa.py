@@ -130,7 +130,7 @@ class TextVQA(Task):
         """The official result file. It holds the responses: the evaluator processes them, and twice is once too
         often."""
         answers = {record.id: record.response or "" for record in records}
-        return answers_file(answers, "question_id", list(answers), number=True)
+        return answers_file(answers, "question_id", number=True)
 
 
 def _ocr(root: DataRoot, split: Split) -> dict[str, list[str]] | None:

@@ -162,7 +162,7 @@ class VizWiz(Task):
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file."""
         answers = {record.id: record.parsed or "" for record in records}
-        return answers_file(answers, "image", list(answers))
+        return answers_file(answers, "image")
 
     def other_submissions(self, records: Sequence[Record]) -> Mapping[str, bytes]:
         """For the answerability challenge: 0 where the answer is "unanswerable", 1 elsewhere."""

@@ -14,7 +14,7 @@ from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
 from sqeval.data.splits import Split, all_files, present
 from sqeval.data.submission import answers_file
-from sqeval.data.typed import Row, Rows, read_rows
+from sqeval.data.typed import Row, Rows
 from sqeval.metrics import means
 from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
@@ -120,12 +120,12 @@ class VQAv2(Task):
     @paused()
     def samples(self, root: DataRoot) -> list[Sample]:
         split = present(root, SPLITS)
-        questions = read_rows(root.file(split.questions), "questions", Question)
+        questions = Rows(root.file(split.questions), "questions", Question)
         asked = questions.keyed("question_id")
         self._unasked = _unasked(root, questions, asked) if split.questions == TEST_DEV else []
         if split is not VAL:
             return _samples(asked.values(), _images(root, split, asked.values()))
-        annotations = read_rows(root.file(ANNOTATIONS), "annotations", Annotation)
+        annotations = Rows(root.file(ANNOTATIONS), "annotations", Annotation)
         return _annotated(annotations, questions, asked, _images(root, split, asked.values()))
 
     def mirrors(self) -> Mapping[str, Mirror | str]:
@@ -168,7 +168,7 @@ class VQAv2(Task):
         That of test-dev holds all questions of test, the others with empty answers, as LLaVA's converter has it.
         """
         answers = {record.id: record.parsed or "" for record in records}
-        return answers_file(answers, "question_id", [*answers, *self._unasked], number=True)
+        return answers_file(answers, "question_id", self._unasked, number=True)
 
 
 def _unasked(root: DataRoot, questions: Rows[Question], asked: Mapping[int, Question]) -> list[str]:
@@ -176,7 +176,7 @@ def _unasked(root: DataRoot, questions: Rows[Question], asked: Mapping[int, Ques
     path = root.find(TEST)
     if path is None:
         return []
-    test = read_rows(path, "questions", Question).keyed("question_id")
+    test = Rows(path, "questions", Question).keyed("question_id")
     for number, key in enumerate(asked):
         if key not in test:
             raise questions.error(number, f"question {key} of test-dev is not in {TEST}", "question_id")
@@ -207,7 +207,7 @@ def _annotated(
     Two million answers are few different ones: each is kept once, where scoring finds it in the processor's cache.
     Raises DataError, for annotators that cannot be told apart as well: the official code does it by their ids.
     """
-    samples, tags, open_ = [], _Tags(), dict(asked)
+    samples, tags, open_, usual = [], _Tags(), dict(asked), [0]
     for number, annotation in enumerate(annotations):
         key, answers = annotation.question_id, annotation.answers
         question = open_.pop(key, None)
@@ -217,8 +217,11 @@ def _annotated(
         if annotation.image_id != question.image_id:
             problem = f"expected image {question.image_id} as in {QUESTIONS}"
             raise annotations.error(number, problem, "image_id")
-        if not answers or len({answer.answer_id for answer in answers}) < len(answers):
-            raise annotations.error(number, "expected answers with different answer_id", "answers")
+        ids = [answer.answer_id for answer in answers]
+        if ids != usual:
+            if not ids or len(set(ids)) < len(ids):
+                raise annotations.error(number, "expected answers with different answer_id", "answers")
+            usual = ids  # those of the next ones, as a rule
         reference = [intern(answer.answer) for answer in answers]
         image, own = images[question.image_id], tags[annotation.answer_type, annotation.question_type]
         samples.append(Sample(str(key), image, question.question, reference, image.key, own))

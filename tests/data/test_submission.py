@@ -11,16 +11,15 @@ from sqeval.errors import UserError
 
 
 def test_every_question_has_its_row_in_order() -> None:
-    suffix, content = answers_file({"2": "é", "7": "b"}, "question_id", ["7", "2", "5"], number=True)
+    suffix, content = answers_file({"7": "b", "2": "é"}, "question_id", ["5"], number=True)
     assert suffix == ".json"
     assert json.loads(content) == [
         {"question_id": 7, "answer": "b"}, {"question_id": 2, "answer": "é"}, {"question_id": 5, "answer": ""},
     ]  # fmt: skip
-    assert json.loads(answers_file({"a.jpg": "x"}, "image", ["a.jpg"])[1]) == [{"image": "a.jpg", "answer": "x"}]
+    assert json.loads(answers_file({"a.jpg": "x"}, "image")[1]) == [{"image": "a.jpg", "answer": "x"}]
 
 
-def test_what_the_server_would_refuse() -> None:
+@pytest.mark.parametrize("unasked", [["8", "7"], ["7"], ["7", "7"]])
+def test_what_the_server_would_refuse(unasked: list[str]) -> None:
     with pytest.raises(UserError, match="refuse the submission: 1 ids that occur twice: 7"):
-        answers_file({"7": "a"}, "question_id", ["7", "7"])
-    with pytest.raises(UserError, match="1 answers to questions that are not in the split: 8"):
-        answers_file({"8": "a"}, "question_id", ["7"])
+        answers_file({"7": "a"}, "question_id", unasked)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqeval.data.files import read_object
-from sqeval.data.typed import Row, Rows, _checked, read_rows
+from sqeval.data.typed import Row, Rows, _checked
 from sqeval.errors import DataError
 
 
@@ -63,14 +63,14 @@ def test_records_are_what_reading_one_by_one_makes_of_them(
             records[number][field] = value
     path = tmp_path_factory.mktemp("typed") / "file.json"
     path.write_text(json.dumps({"info": 1, "records": records}, indent=0))
-    quick = outcome(lambda: list(read_rows(path, "records", Whole)))
+    quick = outcome(lambda: list(Rows(path, "records", Whole)))
     slow = outcome(lambda: [_checked(entry, Whole) for entry in read_object(path).entries("records")])
     assert quick == slow
 
 
 def rows(path: Path, text: str) -> Rows[Whole]:
     path.write_text(text)
-    return read_rows(path, "records", Whole)
+    return Rows(path, "records", Whole)
 
 
 GOOD = '{"key": 1, "text": "a", "parts": [{"name": "b", "number": 2, "more": 0}], "more": []}'
@@ -100,7 +100,7 @@ def test_a_bad_record_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_a_file_may_be_gzipped_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "file.json.gz"
     path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + f'{{"records": [{GOOD}]}}'.encode()))
-    assert list(read_rows(path, "records", Whole)) == [Whole(1, "a", [Part("b", 2)])]
+    assert list(Rows(path, "records", Whole)) == [Whole(1, "a", [Part("b", 2)])]
 
 
 def test_records_are_keyed_by_a_field_that_tells_them_apart(tmp_path: Path) -> None:

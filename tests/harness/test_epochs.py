@@ -44,7 +44,7 @@ def test_answers_to_a_question_are_averaged_first() -> None:
     keys = [[q if e == 0 else f"{q}{epochs.MARK}{e}" for q in questions] for e in range(3)]
     records = [record(key, score) for e in range(3) for key, score in zip(keys[e], draws[e].tolist(), strict=True)]
     task: Any = Accurate()
-    found = {metric.name: metric for metric in epochs.metrics(task, records)}
+    found = {metric.name: metric for metric in epochs.metrics(task, epochs.by_epoch(records))}
     averaged = Accurate().metrics([record(q, s) for q, s in zip(questions, draws.mean(0).tolist(), strict=True)])
     for expected in averaged:
         metric = found[expected.name]
@@ -65,7 +65,7 @@ def test_the_noise_of_sampling_falls_with_repeats_and_that_of_questions_does_not
             for i in range(4_000)
         ]
         task: Any = Accurate()
-        stderr = estimate(epochs.metrics(task, records)[0]).stderr
+        stderr = estimate(epochs.metrics(task, epochs.by_epoch(records))[0]).stderr
         assert stderr is not None
         spread[repeats] = stderr**2 * 4_000
     assert spread[1] == pytest.approx(1 / 12 + 1 / 6, rel=0.05)  # Var(x) + E[sigma^2] for x uniform in 0..1
@@ -75,7 +75,7 @@ def test_the_noise_of_sampling_falls_with_repeats_and_that_of_questions_does_not
 def test_epochs_about_other_questions_are_refused() -> None:
     task: Any = Accurate()
     with pytest.raises(ValueError, match="same questions"):
-        epochs.metrics(task, [record("a/0", 1), record("b/0", 1), record(f"a/0{epochs.MARK}1", 1)])
+        epochs.metrics(task, [[record("a/0", 1), record("b/0", 1)], [record("a/0", 1)]])
 
 
 def test_guesses_are_drawn_anew_and_the_score_is_their_mean(config: Make) -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from shades import Shades, Tints
@@ -120,6 +121,35 @@ def test_prompts_hash_is_about_prompts_and_settings() -> None:
     assert mine == prompts_hash(Shades(), list(samples))
     assert mine != prompts_hash(Shades(), samples[1:])
     assert mine != prompts_hash(Longer(), samples)
+
+
+TEXT = st.text(st.characters())
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, st.none() | TEXT)))
+@example([("\ud800", "\x7f", "é"), ("\x7f", "a", None), ("\\", '"\n', "\x00")])
+def test_hashes_are_digests_of_what_they_are_about(texts: list[tuple[str, str, str | None]]) -> None:
+    """Whatever characters there are: half a surrogate pair, and the one that only Python escapes."""
+    samples = [Sample(key, None if image is None else ImageRef(image), text, "", "c") for key, text, image in texts]
+    asked = questions(Shades(), samples, WHO)
+    settings = {**asdict(Shades.settings)}
+    del settings["seed"]
+    how = digest([WHO.kind, WHO.checkpoint_hash or WHO.checkpoint, WHO.details], settings)
+    for sample, question in zip(samples, asked, strict=True):
+        seen = None if sample.image is None else [sample.image.key, None]
+        assert question.hash == digest(how, sample.id, seen, Shades().prompt(sample))
+    expected = digest([[sample.id, Shades().prompt(sample)] for sample in samples], settings)
+    assert prompts_hash(Shades(), samples) == prompts_hash(Shades(), samples, asked) == expected
+    again = [*asked, *questions(Shades(), samples[:1], WHO)]
+    assert prompts_hash(Shades(), samples, again) == prompts_hash(Shades(), samples, asked[:-1]) == expected
+
+
+def test_answers_that_exist_depend_on_the_file_alone() -> None:
+    samples = [sample(i, i) for i in range(3)]
+    one, *others = {question.hash for question in questions(Shades(), samples, WHO, answered=True)}
+    assert not others
+    other = Identity("other", WHO.kind, checkpoint_hash="e" * 64)
+    assert {question.hash for question in questions(Shades(), samples, other, answered=True)} != {one}
 
 
 def test_digest_ignores_the_order_of_keys() -> None:

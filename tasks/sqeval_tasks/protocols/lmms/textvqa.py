@@ -45,4 +45,4 @@ class LmmsTextVQA(TextVQA):
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """Processed answers, which the server processes once more."""
         answers = {record.id: record.parsed or "" for record in records}
-        return answers_file(answers, "question_id", list(answers), number=True)
+        return answers_file(answers, "question_id", number=True)

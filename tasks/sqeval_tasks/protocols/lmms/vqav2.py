@@ -41,4 +41,4 @@ class LmmsVQAv2(VQAv2):
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """Responses as they are: where there are no answers to compare with, nothing is normalised."""
         answers = {record.id: record.response or "" for record in records}
-        return answers_file(answers, "question_id", [*answers, *self._unasked], number=True)
+        return answers_file(answers, "question_id", self._unasked, number=True)
