@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from sqeval import epochs as repeats
@@ -119,7 +120,7 @@ def plan(load: Load, model: Model, folder: TaskFolder, by: Bench | None = None) 
 
 
 def record(task: Task, question: Question, answer: Completion) -> Record:
-    """The scored line of samples.jsonl."""
+    """The scored line of samples.jsonl. Raises UserError if the task scores with what is no number."""
     sample = question.sample
     response = None if answer.error is not None else _storable(answer.text)
     verbatim = isinstance(response, Verbatim)
@@ -134,7 +135,7 @@ def record(task: Task, question: Question, answer: Completion) -> Record:
         response=None if response is None else str(response),
         parsed=None if score.parsed is None else str(score.parsed),
         reference=sample.reference,
-        scores=score.values,
+        scores=_finite(task, sample.id, score.values),
         tags=sample.tags,
         finish_reason=answer.finish_reason if answer.error is None or answer.finish_reason == "missing" else "error",
         error=None if answer.error is None else _storable(answer.error) or "unknown error",
@@ -170,7 +171,7 @@ def finish(
     each = repeats.by_epoch(records)
     extra = repeats.corpus_scores(task, each, plan.load.samples)
     if extra is not None:
-        records = [r.with_scores(more) for r, more in zip(records, extra, strict=True)]
+        records = [r.with_scores(_finite(task, r.id, more)) for r, more in zip(records, extra, strict=True)]
         each = repeats.by_epoch(records)
     metrics = {metric.name: estimate(metric).to_json() for metric in repeats.metrics(task, each)}
     if task.primary not in metrics:
@@ -224,6 +225,13 @@ def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:
 def _failed(records: Sequence[Record]) -> list[Record]:
     """Those without an answer, or without a judgement of it."""
     return [r for r in records if (r.error is not None or r.judgement is not None) and r.errored]
+
+
+def _finite(task: Task, key: str, scores: Mapping[str, float]) -> Mapping[str, float]:
+    """The scores of a sample. Raises UserError about what JSON has no number for, and could not be read again."""
+    if not all(map(isfinite, scores.values())):
+        raise UserError(f"task {task.name} scores {key!r} with {dict(scores)}; scores are finite numbers")
+    return scores
 
 
 def _storable(text: str) -> str:

@@ -17,6 +17,7 @@ from sqeval.model import Completion, Group, Request
 from sqeval.progress import Silent
 from sqeval.records import Record
 from sqeval.rundir import read_records
+from sqeval.task import Score
 
 Make = Callable[..., RunConfig]
 
@@ -174,6 +175,19 @@ def test_a_prompt_that_changed_is_asked_again(config: Make, monkeypatch: pytest.
     evaluate(config(), model=again)
     assert len(again.asked) == 25
     assert all(record.prompt.endswith("Yes or no?") for record in records(config()))
+
+
+@pytest.mark.parametrize("where", ["score", "corpus_scores"])
+def test_scores_that_are_no_numbers_are_refused(where: str, config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be written as null, and the run could not be read again."""
+    values = {"score": Score("yes", {"accuracy": float("nan")}), "corpus_scores": [{"rarity": float("inf")}] * 25}
+    with monkeypatch.context() as broken:
+        broken.setattr(Shades, where, lambda self, *given: values[where])
+        with pytest.raises(UserError, match=r"task shades scores '.*' with \{'\w+': (nan|inf)\}; scores are finite"):
+            evaluate(config(), model=Looker())
+    outcome = evaluate(config(), model=Looker())  # nothing that was answered stands in the way
+    assert outcome.metrics["shades"]["metrics"]["accuracy"]["value"] == 24 / 25
+    assert len(records(config())) == 25
 
 
 def test_data_without_samples_or_with_equal_ids(config: Make, data: Path) -> None:
