@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,21 @@ from sqeval.stats.metric import Metric, mean
 Floats = NDArray[np.float64]
 
 
-def means(records: Sequence[Record], score: str, tags: Iterable[str] = (), *, name: str | None = None) -> list[Metric]:
+def means(
+    records: Sequence[Record],
+    score: str,
+    tags: Iterable[str] = (),
+    *,
+    name: str | None = None,
+    percent_first: bool = False,
+) -> list[Metric]:
     """The mean of `score` over all records, then over each cell of each tag, the cells in natural order.
 
     Metrics are called `name` (default: the score's name) and ``name/tag=cell``. Records without a tag are in none of
-    its cells.
+    its cells. `percent_first`: see `Metric`.
     """
     name = name or score
-    whole = column(name, records, score)
+    whole = replace(column(name, records, score), percent_first=percent_first)
     parts = ((f"{name}/{tag}={cell}", rows) for tag in tags for cell, rows in _rows(records, tag).items())
     return [whole, *(_part(whole, part, rows) for part, rows in parts)]
 
@@ -68,7 +76,7 @@ def _units(records: Sequence[Record]) -> tuple[Labels, Labels]:
 def _part(whole: Metric, name: str, rows: list[int]) -> Metric:
     chosen = np.array(rows, dtype=np.intp)
     ids, clusters = (Labels.of(labels).take(chosen) for labels in (whole.ids, whole.clusters))
-    return mean(name, ids, clusters, whole.columns[chosen])
+    return replace(whole, name=name, ids=ids, clusters=clusters, columns=whole.columns[chosen])
 
 
 def _natural(cell: str) -> tuple[bool, int, str]:

@@ -24,6 +24,7 @@ class _Estimate(_Shape):
     ci95: list[float | None] | None
     n: int
     clusters: int
+    scale: int = 100
 
 
 class _Judge(_Shape):

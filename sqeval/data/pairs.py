@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ _HEAD = 1 << 16
 """Bytes that hold the first record of the files that are read so."""
 Format = tuple[str, str]
 """(id field, text field)"""
+RESPONSES = frozenset(["text", "prediction", "response"])
+"""Fields of what a model said, beside which ``answer`` may be the true answer."""
 
 
 def read_pairs(path: Path, formats: Sequence[Format]) -> tuple[Format, list[str], list[str]] | None:
@@ -29,11 +31,18 @@ def read_pairs(path: Path, formats: Sequence[Format]) -> tuple[Format, list[str]
         start = content[:_HEAD].decode(errors="ignore")
         first, _ = json.JSONDecoder().raw_decode(start, start.index("{"))
         found = next(fields for fields in formats if set(fields) <= first.keys())
+        if not is_clear(first.keys(), found[1]):
+            return None
         pairs = _records(content, _pair(*found))
     except (ValueError, RecursionError, StopIteration):
         return None
     keys, texts = [str(pair.key) for pair in pairs], [pair.text for pair in pairs]
     return (found, keys, texts) if all(keys) and len(set(keys)) == len(keys) else None
+
+
+def is_clear(fields: Collection[str], text_field: str) -> bool:
+    """Whether `text_field`, one of `fields`, holds what the model said."""
+    return text_field != "answer" or RESPONSES.isdisjoint(fields)
 
 
 def _records(content: bytes, kind: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from sqeval.data.columns import field
 from sqeval.data.entry import Entry
 from sqeval.data.files import read_lines, read_list, read_object, read_tsv
 from sqeval.data.join import STRICT, Allow, joined, require_single
-from sqeval.data.pairs import Format, read_pairs
+from sqeval.data.pairs import RESPONSES, Format, is_clear, read_pairs
 from sqeval.data.text import BOM, head, read_text, show
 from sqeval.errors import DataError
 from sqeval.model import Verbatim
@@ -156,6 +156,14 @@ def keys_of(entries: Sequence[Entry], name: str) -> list[str]:
     return [_key(entry, name) for entry in entries]
 
 
+def require_one_answer(entry: Entry, text_field: str) -> None:
+    """Raise DataError unless it is clear that `text_field` holds what the model said."""
+    if not is_clear(entry.value.keys(), text_field):
+        others = ", ".join(sorted(RESPONSES.intersection(entry.value)))
+        hint = "leave the field with the model's answers, and take out the other"
+        raise entry.error(f"stands beside {others}: which is the model's and which the true one? {hint}", text_field)
+
+
 def _ours(chosen: Mapping[str, Entry]) -> dict[str, str]:
     answers = {}
     for key, entry in chosen.items():
@@ -170,6 +178,7 @@ def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> 
         raise DataError("expected predictions, found none", file=path)
     for key_field, text_field in formats:
         if key_field in entries[0].value and text_field in entries[0].value:
+            require_one_answer(entries[0], text_field)
             return key_field, text_field
     wanted = " or ".join(f"{{{key}, {text}}}" for key, text in formats)
     found = [show(name) for name in list(entries[0].value)[:_FIELDS_SHOWN]]

@@ -6,6 +6,7 @@ Written with the same bytes every time. Texts stay texts, also those that begin 
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 import zipfile
 import zlib
@@ -27,6 +28,8 @@ _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _SHEET = "xl/worksheets/sheet1.xml"
 _STRINGS = "xl/sharedStrings.xml"
+_BOOK = "xl/workbook.xml"
+_LINKS = "xl/_rels/workbook.xml.rels"
 _PARTS = {
     "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
     '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
@@ -34,9 +37,9 @@ _PARTS = {
     f'<Override PartName="/{_SHEET}" ContentType="{_TYPE}.worksheet+xml"/></Types>',
     "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-    "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
+    _BOOK: f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
     '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
-    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    _LINKS: f'<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
 }
 _LONGEST = 32_767
@@ -44,7 +47,7 @@ _LONGEST = 32_767
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold at all."""
 _FAULTS = (
-    OSError, zipfile.BadZipFile, zlib.error, KeyError, IndexError, ValueError, ElementTree.ParseError,
+    OSError, zipfile.BadZipFile, zlib.error, KeyError, IndexError, ValueError, ElementTree.ParseError, StopIteration,
     NotImplementedError, RuntimeError,  # another compression, a password
 )  # fmt: skip
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -68,7 +71,7 @@ def read_xlsx(path: Path) -> list[Entry]:
     try:
         with zipfile.ZipFile(path) as archive:
             shared = _shared(_part(archive, _STRINGS)) if _STRINGS in archive.namelist() else []
-            rows = list(_rows(ElementTree.fromstring(_part(archive, _SHEET)), shared))
+            rows = list(_rows(ElementTree.fromstring(_part(archive, _first_sheet(archive))), shared))
     except _FAULTS as error:
         raise DataError(f"expected a spreadsheet (.xlsx): {error}", file=path) from None
     if not rows:
@@ -83,6 +86,18 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
     if len(content) > UNPACKED:
         raise ValueError(f"{name} unpacks to more than {UNPACKED >> 30} GiB")
     return content
+
+
+def _first_sheet(archive: zipfile.ZipFile) -> str:
+    """Name of the part that the workbook lists as its first worksheet: sheets can be moved, and parts are not."""
+    if _BOOK not in archive.namelist():
+        return _SHEET
+    links = ElementTree.fromstring(_part(archive, _LINKS)).iter(f"{{{_PACKAGE}/relationships}}Relationship")
+    targets = {link.get("Id"): link.get("Target", "") for link in links if link.get("Type", "").endswith("/worksheet")}
+    sheets = ElementTree.fromstring(_part(archive, _BOOK)).iter(f"{{{_MAIN}}}sheet")
+    named = [sheet.get(f"{{{_OFFICE}}}id") for sheet in sheets]
+    target = next(targets[name] for name in named if name in targets)
+    return posixpath.normpath(posixpath.join("/xl", target)).lstrip("/")
 
 
 def _row(number: int, cells: Sequence[Cell]) -> str:
@@ -103,22 +118,34 @@ def _letters(column: int) -> str:
     return (_letters(column // 26 - 1) if column > 25 else "") + chr(ord("A") + column % 26)
 
 
+def _after(letters: str) -> str:
+    """The next column: A after none, AA after Z."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return _letters(number)
+
+
 def _shared(content: bytes) -> list[str]:
     return [_text(item) for item in ElementTree.fromstring(content).iter(f"{{{_MAIN}}}si")]
 
 
 def _rows(sheet: ElementTree.Element, shared: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(number, text by the column's letters) of every row that has cells."""
+    """(number, text by the column's letters) of every row that has cells. One that does not say where it stands comes
+    after the one before it."""
+    number = 0
     for row in sheet.iter(f"{{{_MAIN}}}row"):
-        cells = {}
+        number = int(row.get("r", number + 1))
+        cells, column = {}, ""
         for cell in row.iter(f"{{{_MAIN}}}c"):
+            column = cell.get("r", _after(column)).rstrip("0123456789")
             value = cell.findtext(f"{{{_MAIN}}}v") or ""
             inline = cell.get("t") == "inlineStr"
             text = _text(cell) if inline else shared[int(value)] if cell.get("t") == "s" else value
             if text:
-                cells[cell.attrib["r"].rstrip("0123456789")] = text
+                cells[column] = text
         if cells:
-            yield int(row.attrib["r"]), cells
+            yield number, cells
 
 
 def _text(element: ElementTree.Element) -> str:

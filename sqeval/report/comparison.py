@@ -123,15 +123,18 @@ def other_row(other: MetricComparison) -> list[str]:
 
 
 def _cells(first: str, found: Difference, p: float | None, flips: str, verdict: str) -> list[str]:
-    base, candidate = (percent(None if math.isnan(value) else value) for value in (found.base, found.candidate))
-    return [first, base, candidate, _change(found), pvalue(p), percent(found.mde), flips, verdict]
+    base, candidate, mde = (
+        percent(None if value is None or math.isnan(value) else value, scale=found.scale)
+        for value in (found.base, found.candidate, found.mde)
+    )
+    return [first, base, candidate, _change(found), pvalue(p), mde, flips, verdict]
 
 
 def _change(found: Difference) -> str:
     if found.identical:
         return "identical"
     value = None if math.isnan(found.value) else found.value
-    return f"{signed(value)} ({signed_interval(found.low, found.high)})"
+    return f"{signed(value, found.scale)} ({signed_interval(found.low, found.high, found.scale)})"
 
 
 def _lines(cell: str) -> str:

@@ -8,16 +8,16 @@ NONE = "–"
 """Stands for what is not known."""
 
 
-def percent(value: float | None, decimals: int = 1) -> str:
-    """0.8123 -> ``81.2``."""
-    return NONE if value is None else f"{100 * value:.{decimals}f}"
+def percent(value: float | None, decimals: int = 1, scale: int = 100) -> str:
+    """0.8123 -> ``81.2``; `scale` is that of a metric."""
+    return NONE if value is None else f"{scale * value:.{decimals}f}"
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, scale: int = 100) -> str:
     """-0.0123 -> ``−1.2``; a plus for gains."""
     if value is None:
         return NONE
-    text = f"{100 * value:+.1f}"
+    text = f"{scale * value:+.1f}"
     return text.replace("-", "−") if float(text) else "0.0"
 
 
@@ -26,9 +26,9 @@ def interval(bounds: Sequence[float] | None) -> str:
     return NONE if bounds is None else f"{minus(percent(bounds[0]))} to {minus(percent(bounds[1]))}"
 
 
-def signed_interval(low: float | None, high: float | None) -> str:
+def signed_interval(low: float | None, high: float | None, scale: int = 100) -> str:
     """-0.021, -0.003 -> ``−2.1 to −0.3``."""
-    return NONE if low is None or high is None else f"{signed(low)} to {signed(high)}"
+    return NONE if low is None or high is None else f"{signed(low, scale)} to {signed(high, scale)}"
 
 
 def half_width(bounds: Sequence[float] | None) -> str:

@@ -92,7 +92,8 @@ def details_table(metrics: Mapping[str, Mapping[str, Any]]) -> RenderableType:
             for name in names:
                 found = result["metrics"][name]
                 shown = plain(name) if len(metrics) == 1 else f"{plain(task)} {plain(name)}"
-                table.add_row(Text(shown), Text(percent(found["value"], 2)), Text(count(found["n"])))
+                value = percent(found["value"], 2, found.get("scale", 100))
+                table.add_row(Text(shown), Text(value), Text(count(found["n"])))
     return Group(table, *notes)
 
 

@@ -41,6 +41,8 @@ class Difference:
     identical: bool
     """Every unit has the same columns on both sides."""
     higher_is_better: bool = True
+    scale: int = 100
+    """What people print for a difference of 1."""
     design_effect: float | None = None
     correlation: float | None = None
     """Of the two sides' values over units; means only."""
@@ -120,6 +122,7 @@ def compared(
         clusters=clusters,
         identical=identical,
         higher_is_better=both.metric.higher_is_better,
+        scale=both.metric.scale,
         design_effect=spread.design_effect,
         correlation=correlation,
     )

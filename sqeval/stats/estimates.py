@@ -36,6 +36,8 @@ class Estimate:
     clusters: int
     design_effect: float | None = None
     """Clustered variance over the variance that independent units would have; means only."""
+    scale: int = 100
+    """What people print for a value of 1."""
 
     @property
     def effective_n(self) -> float | None:
@@ -55,6 +57,7 @@ class Estimate:
             "ci95": None if self.low is None else [self.low, self.high],
             "n": self.n,
             "clusters": self.clusters,
+            **({} if self.scale == 100 else {"scale": self.scale}),
         }
 
 
@@ -71,15 +74,18 @@ def estimate(metric: Metric, *, replicates: int = 1000, seed: int = 0, level: fl
     if n == 0:
         return Estimate(math.nan, None, None, None, 0, 0)
     sums = cluster_sums(metric.columns, codes, clusters)
-    value = float(evaluator(metric, n)(added(metric.columns)))
+    total = added(metric.columns)
+    value = float(evaluator(metric, n)(total))
+    if metric.percent_first:
+        value = _printing(100 * float(total[0]) / n, value)
     if clusters < 2 or math.isnan(value):
-        return Estimate(value, None, None, None, n, clusters)
+        return Estimate(value, None, None, None, n, clusters, scale=metric.scale)
     if metric.function is None:
         spread = mean_spread(metric.columns[:, 0], codes, clusters, level)
     else:
         drawn = evaluator(metric, n)(bootstrap_sums(sums, replicates=replicates, seed=seed))
         spread = bootstrap_spread(drawn, clusters, level)
-    return Estimate(value, spread.stderr, spread.low, spread.high, n, clusters, spread.design_effect)
+    return Estimate(value, spread.stderr, spread.low, spread.high, n, clusters, spread.design_effect, metric.scale)
 
 
 class Spread(NamedTuple):
@@ -117,6 +123,13 @@ def bootstrap_spread(drawn: Floats, clusters: int, level: float) -> Spread:
     tail = normal_cdf(-widening * t_quantile(0.5 + level / 2, clusters - 1))
     low, high = np.quantile(known, [tail, 1 - tail])
     return Spread(_significant(float(known.std(ddof=1)) * widening), float(low), float(high), None)
+
+
+def _printing(percent: float, value: float) -> float:
+    """`value`, or the number nearest to it that prints as `percent`: to two decimals, in hundredths. Rounding errors
+    of the last bit show where the exact value lies between two such numbers."""
+    steps = (value + step * math.ulp(value) for step in (0, 1, -1, 2, -2, 3, -3))
+    return next((near for near in steps if f"{100 * near:.2f}" == f"{percent:.2f}"), value)
 
 
 def _significant(stderr: float) -> float:

@@ -35,6 +35,10 @@ class Metric:
     higher_is_better: bool = True
     per_unit: bool = True
     """Whether the value of a single unit is its own; False: what it contributes to that of all."""
+    scale: int = 100
+    """What people print for a value of 1: percent, as a rule."""
+    percent_first: bool = False
+    """Of a mean: the official evaluator multiplies the sum by 100 before it divides, which may print another digit."""
 
     def __post_init__(self) -> None:
         if self.columns.ndim != 2 or len(self.ids) != len(self.columns) or len(self.clusters) != len(self.columns):

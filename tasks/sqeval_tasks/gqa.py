@@ -216,4 +216,4 @@ def _distribution(balanced: Sequence[Record]) -> list[Metric]:
         [record.parsed for record in grouped],
         [record.cluster for record in grouped],
     )
-    return [Metric("distribution", images, images, counts, function, higher_is_better=False)]
+    return [Metric("distribution", images, images, counts, function, higher_is_better=False, scale=1)]

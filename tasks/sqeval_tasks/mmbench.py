@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -115,7 +115,7 @@ class MMBench(Task):
 
     def prompt(self, sample: Sample) -> str:
         hint = sample.metadata["hint"]
-        options = [f"{letter}. {text}" for letter, text in sample.metadata["options"].items()]
+        options = [f"{letter}. {text}" for letter, text in _asked(sample.metadata["options"])]
         return "\n".join([*([hint] if hint else []), sample.question, *options, self.suffix])
 
     def gold(self, sample: Sample) -> str:
@@ -246,12 +246,16 @@ def _present(entry: Entry, name: str) -> str:
 
 
 def _options(entry: Entry) -> dict[str, str]:
-    """Options by letter, up to the first missing one."""
-    options: dict[str, str] = {}
-    for letter in LETTERS:
-        if not (text := _present(entry, letter)):
-            break
-        options[letter] = text
+    """Options by letter, as the matcher has them."""
+    options = {letter: text for letter in LETTERS if (text := _present(entry, letter))}
     if not options:
         raise entry.error("expected at least one option", "A")
     return options
+
+
+def _asked(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Those of LLaVA's prompt: up to the first that is missing."""
+    for expected in LETTERS:
+        if expected not in options:
+            return
+        yield expected, options[expected]

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
 
 from sqeval.data.columns import field
 from sqeval.data.entry import Entry
 from sqeval.data.join import Allow, joined, require_single
-from sqeval.data.predictions import OURS, keys_of, read_by_id, read_records
+from sqeval.data.predictions import OURS, keys_of, read_by_id, read_records, require_one_answer
 from sqeval.data.text import show
 from sqeval.errors import DataError
 
 OFFICIAL = ("question", "answer")
-NUMBERED = (("question_id", "text"), ("question_id", "answer"))
+NUMBER = "question_id"
+NUMBERED = ((NUMBER, "text"), (NUMBER, "answer"))
 LLAVA_OFFSETS = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}
 """LLaVA's question file numbers the three categories in one space."""
 
-_QUESTION = re.compile(r"Is there an? [^?]*\?")
+_QUESTION = re.compile(r"Is there an? [^?]*\?", re.IGNORECASE)
 
 Parts = Mapping[str, Mapping[str, str]]
 """Question by id, in the official order, by category."""
@@ -49,13 +51,25 @@ def read_answers(path: Path, parts: Parts, allow: Allow) -> dict[str, str]:
         if found is None:
             return read_by_id(file, NUMBERED, ids, allow=allow)
         id_field = found[0]
-        keys += _in_order(records, parts) if found == OFFICIAL else _by_number(file, records, parts, id_field)
+        require_one_answer(records[0], found[1])
+        keys += _with_questions(file, records, parts) if found == OFFICIAL else _by_number(file, records, parts)
         entries += records
         texts += field(records, found[1], str)
     if not keys:
         raise DataError("expected predictions, found none", file=path)
     require_single(keys, entries, id_field, allow)
     return joined(path, keys, texts, ids, allow)
+
+
+def _with_questions(file: Path, entries: Sequence[Entry], parts: Parts) -> list[str]:
+    """Ids of records that repeat the questions: by their numbers, if these tell them apart; else by their order."""
+    numbers = [entry.value.get(NUMBER) for entry in entries]
+    if None not in numbers and len(set(map(str, numbers))) == len(numbers):
+        with suppress(DataError):
+            keys = _by_number(file, entries, parts)
+            if set(keys) <= {key for part in parts.values() for key in part}:
+                return keys
+    return _in_order(entries, parts)
 
 
 def _in_order(entries: Sequence[Entry], parts: Parts) -> list[str]:
@@ -86,42 +100,56 @@ def _mismatch(entries: Sequence[Entry], texts: Sequence[str], orders: Sequence[M
     at = agreeing(best)
     if at < min(len(texts), len(best)):
         key, wanted = list(best.items())[at]
-        problem = f"expected the question of {key}, {show(wanted)}, found {show(texts[at])}{_VERSIONS}"
+        problem = f"expected the question of {key}, {show(wanted)}, found {show(texts[at])}{_versions(key)}"
         return entries[at].error(problem, OFFICIAL[0])
     last = entries[min(at, len(entries) - 1)]
-    return last.error(f"expected {len(best)} answers in the data's order, found {len(texts)}", OFFICIAL[0])
+    categories = ", ".join(dict.fromkeys(key.partition("/")[0] for key in best))
+    problem = f"expected {len(best)} answers ({categories}) in the data's order, found {len(texts)}"
+    return last.error(f"{problem}; without ids, categories have to be whole", OFFICIAL[0])
 
 
-def _by_number(file: Path, entries: Sequence[Entry], parts: Parts, id_field: str) -> list[str]:
-    """Ids by the records' numbers: LLaVA's, or a category's own, told apart by the questions or by the file's name."""
-    given = keys_of(entries, id_field)
+def _by_number(file: Path, entries: Sequence[Entry], parts: Parts) -> list[str]:
+    """Ids by the records' numbers: LLaVA's, or a category's own, told apart by the records' categories, by the
+    questions, or by the file's name."""
+    given = keys_of(entries, NUMBER)
     questions = {key: question for part in parts.values() for key, question in part.items()}
-    prompts = [entry.value.get("prompt") for entry in entries]
+    field = "prompt" if "prompt" in entries[0].value else OFFICIAL[0]
+    asked = [_asked(entry.value.get(field)) for entry in entries]
+    own = [entry.value.get("category") for entry in entries]
+    if all(isinstance(category, str) and category in parts for category in own):
+        return [_of(str(category))(key) for category, key in zip(own, given, strict=True)]
     fitting = [category for category in parts if all(f"{category}/{key}" in questions for key in given)]
     named = [category for category in fitting if category in file.name.lower()]
-    ways = [*map(_of, named[:1]), _from_llava, *map(_of, fitting)]
+    if len(named) > 1 and not any(asked):
+        raise DataError(f"the name holds {' and '.join(named)}: whose are the numbers? Rename it", file=file)
+    ways = [*map(_of, named if len(named) == 1 else ()), _from_llava, *map(_of, fitting)]
     first: tuple[Entry, str] | None = None
     for way in ways:
         keys = [way(key) for key in given]
-        wrong = next((i for i, key in enumerate(keys) if not _agrees(prompts[i], questions.get(key))), None)
+        wrong = next((i for i, key in enumerate(keys) if not _agree(asked[i], questions.get(key))), None)
         if wrong is None:
             return keys
         first = first or (entries[wrong], keys[wrong])
     assert first is not None
     entry, key = first
-    found = show(entry.value.get("prompt"))
-    raise entry.error(f"expected the question of {key}, {show(questions[key])}, found {found}{_VERSIONS}", "prompt")
+    found = show(entry.value.get(field))
+    raise entry.error(f"expected the question of {key}, {show(questions[key])}, found {found}{_versions(key)}", field)
 
 
-def _agrees(prompt: object, question: str | None) -> bool:
-    """Whether a prompt, whatever its template, asks a question and not another one of POPE's."""
-    asked = _QUESTION.search(prompt) if isinstance(prompt, str) else None
-    return asked is None or question is None or _plain(asked.group()) == _plain(question)
+def _asked(prompt: object) -> str | None:
+    """The question in a prompt, whatever its template; None if there is none of POPE's."""
+    found = _QUESTION.search(prompt) if isinstance(prompt, str) else None
+    return found and found.group()
+
+
+def _agree(asked: str | None, question: str | None) -> bool:
+    """Whether they may be one: an unknown question may be any."""
+    return asked is None or question is None or _plain(asked) == _plain(question)
 
 
 def _plain(text: str) -> str:
-    """The first line; the first data version's typing error does not count."""
-    return text.strip().partition("\n")[0].rstrip().replace("imange", "image")
+    """The first line; neither capitals nor the first data version's typing error count."""
+    return text.strip().partition("\n")[0].rstrip().casefold().replace("imange", "image")
 
 
 def _from_llava(key: str) -> str:
@@ -136,4 +164,7 @@ def _of(category: str) -> Callable[[str], str]:
     return lambda key: f"{category}/{key}" if key.isdecimal() else key
 
 
-_VERSIONS = "; the random questions of POPE's two versions differ: is this file about the version that --data holds?"
+def _versions(key: str) -> str:
+    """What may be wrong with the answer to a question."""
+    other = "; the random questions of POPE's two versions differ: is this file about the version that --data holds?"
+    return other if key.startswith("random/") else ""

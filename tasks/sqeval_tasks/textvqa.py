@@ -105,11 +105,13 @@ class TextVQA(Task):
         return max(dict.fromkeys(answers), key=lambda answer: vqa.submitted_accuracy(answer, answers))
 
     def score(self, response: str | None, sample: Sample) -> Score:
-        """The evaluator processes responses and final answers alike."""
+        """The evaluator processes responses and final answers alike. An empty one agrees with people of whose answer
+        nothing is left, as of the article "a"."""
         parsed = None if response is None else vqa.submitted(response) or None
         if sample.reference is None:
             return Score(parsed, {})
-        return Score(parsed, {"accuracy": vqa.submitted_accuracy(response, sample.reference) if response else 0.0})
+        accuracy = 0.0 if response is None else vqa.submitted_accuracy(response, sample.reference)
+        return Score(parsed, {"accuracy": accuracy})
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         return means([record for record in records if record.reference is not None], "accuracy")

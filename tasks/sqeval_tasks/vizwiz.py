@@ -139,7 +139,7 @@ class VizWiz(Task):
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         scored = [record for record in records if record.reference is not None]
-        found = means(scored, "accuracy", ["answer_type"])
+        found = means(scored, "accuracy", ["answer_type"], percent_first=True)
         if not scored:
             return found
         said = scored if all("cider" in record.scores for record in scored) else []

@@ -157,7 +157,7 @@ class VQAv2(Task):
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         scored = [record for record in records if record.reference is not None]
-        return means(scored, "accuracy", TAGS)
+        return means(scored, "accuracy", TAGS, percent_first=True)
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return present(root, SPLITS).version

@@ -60,6 +60,16 @@ def test_usual_files_are_read_at_once(tmp_path: Path, content: str) -> None:
     assert read_by_id(path, TEXTS, ["1"], final=FINAL, allow=STRICT) == {"1": "a"}
 
 
+@pytest.mark.parametrize("beside", ["text", "prediction", "response"])
+@pytest.mark.parametrize("lines", [False, True])
+def test_the_true_answer_is_not_taken_for_the_model_s(tmp_path: Path, beside: str, lines: bool) -> None:
+    rows = [{"question_id": key, "answer": "yes", beside: "no"} for key in (1, 2, 3)]
+    path = tmp_path / "predictions"
+    path.write_text("\n".join(map(json.dumps, rows)) if lines else json.dumps(rows))
+    with pytest.raises(DataError, match=f"predictions:1: answer: stands beside {beside}: which is the model's and"):
+        read_by_id(path, TEXTS, IDS, final=FINAL)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -81,6 +81,33 @@ def test_shared_strings_runs_gaps_and_guides_of_other_programs(tmp_path: Path) -
     assert "x.xlsx:3: index: bad" in str(entry.error("bad", "index"))
 
 
+def test_the_first_sheet_is_the_workbook_s_first(tmp_path: Path) -> None:
+    """Sheets that were moved keep their parts' names; charts are no sheets of rows; places may go without saying."""
+    path, office = tmp_path / "x.xlsx", "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    sheets = "".join(f"<sheet name='{i}' sheetId='{i}' r:id='rId{i}'/>" for i in (3, 2, 1))
+    kinds = {1: "worksheets/sheet1", 2: "/xl/worksheets/sheet2", 3: "chartsheets/sheet3"}
+    links = "".join(
+        f"<Relationship Id='rId{i}' Type='{office}/{'chartsheet' if i == 3 else 'worksheet'}' Target='{name}.xml'/>"
+        for i, name in kinds.items()
+    )
+    texts = ["".join(f"<c t='inlineStr'><is><t>{t}</t></is></c>" for t in row) for row in (["index", "b"], ["7", "x"])]
+    cells = [f"<row>{row}</row>" for row in texts]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "xl/workbook.xml", f"<workbook xmlns='{MAIN[1:-1]}' xmlns:r='{office}'><sheets>{sheets}</sheets></workbook>"
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f"<Relationships xmlns='http://schemas.openxmlformats.org/package/2006/relationships'>{links}</Relationships>",
+        )
+        archive.writestr("xl/worksheets/sheet1.xml", "<worksheet/>")
+        archive.writestr(
+            "xl/worksheets/sheet2.xml",
+            f"<worksheet xmlns='{MAIN[1:-1]}'><sheetData>{''.join(cells)}</sheetData></worksheet>",
+        )
+    assert rows(path) == [{"index": "7", "b": "x"}]
+
+
 @pytest.mark.parametrize(
     "parts",
     [{}, {"sheet": "<worksheet"}, {"sheet": SHEET}, {"sheet": SHEET, "shared": "<sst/>"}, {"sheet": "<worksheet/>"}],

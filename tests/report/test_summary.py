@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sqeval.report.summary import summary_table
+from sqeval.report.summary import details_table, summary_table
 
 
 def result(primary: str = "accuracy", *, value: float | None = 0.6312, **counted: int) -> dict[str, Any]:
@@ -53,6 +53,25 @@ def test_one_line_a_task_with_all_numbers(width: int) -> None:
         "40,504",
     ]
     assert lines[3].strip() == "No answer was unparsed, errored or truncated."
+
+
+def test_metrics_are_printed_as_their_evaluators_do() -> None:
+    """In percent, but for GQA's distance of distributions."""
+    found = result(value=0.6312)
+    found["metrics"]["distribution"] = {
+        "value": 1.2345,
+        "stderr": None,
+        "ci95": None,
+        "n": 5,
+        "clusters": 5,
+        "scale": 1,
+    }
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(details_table({"gqa": found}))
+    assert [line.split() for line in capture.get().splitlines()[1:]] == [
+        ["accuracy", "63.12", "214,354"], ["distribution", "1.23", "5"],
+    ]  # fmt: skip
 
 
 def test_what_could_not_be_computed_is_said_once_with_what_is_missing() -> None:

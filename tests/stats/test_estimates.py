@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sqeval.stats import Metric, estimate, mean
@@ -130,6 +131,31 @@ def test_the_order_of_units_does_not_matter() -> None:
     here = Metric("f1", names(300), images, columns, f1)
     there = Metric("f1", [names(300)[i] for i in order], [images[i] for i in order], columns[order], f1)
     assert estimate(here) == estimate(there)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.3, 0.6, 0.8999999999999999, 1.0]), min_size=1, max_size=400))
+@example([0.3] * 9 + [0.6] * 40 + [0.9] * 13 + [0.0] * 2)
+def test_a_percentage_prints_as_that_of_the_evaluator_that_multiplies_first(values: list[float]) -> None:
+    """`round(100 * sum / n, 2)`, which is not always `round(100 * (sum / n), 2)`; the value is hardly another one."""
+    metric = mean("accuracy", names(len(values)), names(len(values)), values)
+    total = 0.0
+    for value in values:
+        total += value
+    found = estimate(replace(metric, percent_first=True)).value
+    assert f"{100 * found:.2f}" == f"{round(100 * total / len(values), 2):.2f}"
+    assert found == pytest.approx(estimate(metric).value, rel=1e-15)
+
+
+def test_percentages_that_differ_by_the_order_of_two_steps() -> None:
+    """Sums of accuracies at which the two ways print different digits; the one way must be that of each."""
+    both = [(k / 10, n) for n in (16, 48, 80, 96, 160) for k in range(1, 10 * n)]
+    differing = [(s, n) for s, n in both if f"{100 * s / n:.2f}" != f"{100 * (s / n):.2f}"]
+    assert len(differing) > 20
+    for total, n in differing:
+        metric = mean("accuracy", names(n), names(n), [total, *[0.0] * (n - 1)])
+        for first, expected in ((True, 100 * total / n), (False, 100 * (total / n))):
+            found = estimate(replace(metric, percent_first=first)).value
+            assert f"{100 * found:.2f}" == f"{expected:.2f}"
 
 
 def test_cluster_sums_by_hand() -> None:

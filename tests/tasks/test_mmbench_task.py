@@ -60,6 +60,13 @@ def test_prompt_stops_at_the_first_missing_option(tmp_path: Path) -> None:
     assert TASK.settings.max_new_tokens == 1024
 
 
+def test_options_after_a_missing_one_are_read_and_not_asked(tmp_path: Path) -> None:
+    """LLaVA's prompt stops there, the official matcher goes on."""
+    (sample,) = samples(tmp_path, [row(1, B="None", answer="C")])
+    assert "A. cat\nAnswer with" in TASK.prompt(sample)
+    assert TASK.score("C", sample).values == {"accuracy": 1.0}
+
+
 @pytest.mark.parametrize("text", ["NA", "null", "N/A", "NONE", "Nan", ""])
 def test_texts_that_the_official_reader_takes_for_missing(tmp_path: Path, text: str) -> None:
     (sample,) = samples(tmp_path, [row(1, hint=text, C=text, answer="A")])
@@ -144,7 +151,7 @@ def test_unknown_files_are_not_guessed_at(tmp_path: Path) -> None:
         ({"image": ""}, r":2: image: expected an image in base64"),
         ({"image": "77"}, r":2: image: expected an image in base64 or the index of a row, found 77"),
         ({"image": "1"}, r":2: image: expected an image in base64 or the index of a row that has one"),
-        ({"A": ""}, r":2: A: expected at least one option"),
+        (dict.fromkeys("ABCD", ""), r":2: A: expected at least one option"),
     ],
 )
 def test_malformed_rows(tmp_path: Path, change: dict[str, str], expected: str) -> None:

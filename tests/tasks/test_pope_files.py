@@ -118,6 +118,35 @@ def test_every_kind_of_file_gives_each_question_its_answer(samples: list[Sample]
         assert TASK.read_predictions(tmp_path / folder, samples) == wanted, folder
 
 
+def test_numbers_come_before_the_order(samples: list[Sample], tmp_path: Path) -> None:
+    """Whatever the order is, if the records have numbers that tell them apart, their category or their question."""
+    said, rng = answers(), random.Random(5)
+    asked = [{"question_id": row["question_id"], "question": row["prompt"].partition("\n")[0], "answer": row["text"]}
+             for row in llava(said)]  # fmt: skip
+    own = [{"question_id": i, "category": c, "answer": a} for c in CATEGORIES for i, a in enumerate(said[c], 1)]
+    whole = [(q.lower(), a) for c in ("popular", "random", "adversarial")
+             for (_, q, _), a in zip(REAL[c], said[c], strict=True)]  # fmt: skip
+    ordered = [{"question_id": i, "question": q, "answer": a} for i, (q, a) in enumerate(whole)]
+    rng.shuffle(asked)
+    rng.shuffle(own)
+    for rows in (asked, own, ordered):
+        found = TASK.read_predictions(write_lines(tmp_path, "a.json", rows), samples)
+        assert found == by_sample(said)
+
+
+def test_what_is_not_clear_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    rows = [{"question_id": i, "text": a} for i, a in enumerate(answers()["random"], 1)]
+    path = write_lines(tmp_path, "random_init_adversarial.jsonl", rows)
+    with pytest.raises(DataError, match="the name holds random and adversarial: whose are the numbers"):
+        TASK.read_predictions(path, samples, Allow(missing=True))
+    both = [{"question": q, "answer": label, "text": "no"} for c in CATEGORIES for _, q, label in REAL[c]]
+    with pytest.raises(DataError, match="answer: stands beside text: which is the model's"):
+        TASK.read_predictions(write_lines(tmp_path, "both.json", both), samples)
+    part = [{"question": q, "answer": "no"} for _, q, _ in REAL["popular"][:-1]]
+    with pytest.raises(DataError, match=r"expected 3000 answers \(popular\) in the data's order, found 2999"):
+        TASK.read_predictions(write_lines(tmp_path, "part.json", part), samples, Allow(missing=True))
+
+
 def test_the_typing_error_of_the_first_version_does_not_matter(samples: list[Sample], tmp_path: Path) -> None:
     said = answers()
     rows = [{"question": q.replace("imange", "image"), "answer": a}

@@ -107,6 +107,15 @@ def test_the_score_is_that_of_the_table_of_unique_answers(tmp_path: Path, respon
     assert TASK.score(response, sample).values["accuracy"] == official(response, sample.reference)
 
 
+@pytest.mark.parametrize("response", ["", "the", "an.", "a lot"])
+def test_nothing_agrees_with_people_of_whose_answer_nothing_is_left(tmp_path: Path, response: str) -> None:
+    rows = [{**ROWS[0], "answers": ["a"] * 8 + ["A", "the"]}]
+    (sample,) = samples(tmp_path, rows)
+    expected = official(response, sample.reference)
+    assert expected == (0.0 if response == "a lot" else 1.0)
+    assert TASK.score(response, sample).values["accuracy"] == expected
+
+
 def llava(rows: Rows, texts: list[str]) -> Rows:
     def prompt(question: str) -> str:
         return f"{question.capitalize()}\nReference OCR token: x{SUFFIX}"

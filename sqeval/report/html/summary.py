@@ -99,10 +99,10 @@ def known(value: float | None) -> float | None:
 
 
 def bounds(run: TaskRun, metric: str) -> tuple[float | None, charts.Interval]:
-    """Value and interval of a metric; (None, None) if the run has none."""
+    """Value and interval of a metric, so that percent prints them right; (None, None) if the run has none."""
     found = run.result["metrics"].get(metric) or {}
-    ends = found.get("ci95")
-    return found.get("value"), (ends[0], ends[1]) if ends else None
+    value, ends, scale = found.get("value"), found.get("ci95"), found.get("scale", 100) / 100
+    return None if value is None else scale * value, (scale * ends[0], scale * ends[1]) if ends else None
 
 
 def _of(comparison: RunComparison | None, task: str) -> TaskComparison | None:
