@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 COLLECT = """
@@ -29,6 +31,7 @@ def collected(hash_seed: int, seconds_later: int) -> list[str]:
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 
+@pytest.mark.slow
 def test_two_processes_collect_the_same_tests() -> None:
     first, second = collected(1, 0), collected(2, 86_400)
     assert len(first) > 1000

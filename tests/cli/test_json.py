@@ -39,6 +39,7 @@ def test_standard_output_parses(command: Command, workspace: Workspace) -> None:
             document(plain.stdout)
 
 
+@pytest.mark.slow
 def test_a_run_s_libraries_do_not_speak_between(workspace: Workspace) -> None:
     """A real process: nothing but the document reaches its standard output, whoever writes there."""
     command = [sys.executable, "-c", "from sqeval.cli.app import main; main()", "run", "--json", "--fresh"]

@@ -83,6 +83,7 @@ def test_is_about_sixty_lines(page: str) -> None:
     assert len(code.group(1).splitlines()) <= 65
 
 
+@pytest.mark.slow
 def test_is_typed(packages: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "your_package/counting.py", "--config-file", ""]
     done = subprocess.run(command, cwd=packages, capture_output=True, text=True, check=False)

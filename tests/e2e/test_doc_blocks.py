@@ -56,8 +56,8 @@ def here(page: Path) -> list[Block]:
     return [block for block in found if not (block.language == "python" and name(page) in RUN_ELSEWHERE)]
 
 
-SLOW = {"docs/regression-gate.md"}
-"""Pages that ask whole benchmarks."""
+SLOW = {"docs/regression-gate.md", "docs/questions.md"}
+"""Pages that ask whole benchmarks, or all questions about many images."""
 OTHERS = [page for page in PAGES if name(page) != "README.md" and example(page) is None]
 TYPED = [page for page in OTHERS if any(map(is_run, here(page)))]
 MARKED = [pytest.param(page, marks=[pytest.mark.slow] * (name(page) in SLOW), id=name(page)) for page in TYPED]

@@ -134,6 +134,7 @@ def test_killed_while_answers_arrive_mixed(number: int, both: Make, expected: di
     assert run_json(both())["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_killed_at_touches_of_files(both: Make, expected: dict[str, bytes]) -> None:
     for point in range(1, 100, 3):
         target = both(name=f"run{point}")

@@ -80,6 +80,7 @@ def expected(config: Make) -> dict[str, bytes]:
     return content(config(name="whole").folder)
 
 
+@pytest.mark.slow
 def test_the_packaged_checkpoint_by_two_workers(tmp_path: Path) -> None:
     def config(workers: int) -> RunConfig:
         settings: dict[str, Any] = {"tasks": ("gqa", "pope"), "data": "mini", "ckpt": "mini", "device": "cpu"}

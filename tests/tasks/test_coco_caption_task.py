@@ -104,6 +104,7 @@ def test_scores_of_good_bad_empty_and_errored_captions(tmp_path: Path) -> None:
         assert told["n"] == (0 if not_run else 3)
 
 
+@pytest.mark.slow
 def test_a_limited_run_on_the_mini_suite_keeps_the_frequencies_of_all() -> None:
     full = TASK.samples(resolve_root("mini"))
     assert len(full) == 180

@@ -100,6 +100,7 @@ def test_two_processes_evaluate_as_one(alone: Path, both: Path) -> None:
     assert load(both / "best", device="cpu")[0].config == load(alone / "best", device="cpu")[0].config
 
 
+@pytest.mark.slow
 def test_sigterm_of_one_process_stops_both_and_any_number_go_on(root: Path, both: Path, tmp_path: Path) -> None:
     """Two that continue end bit for bit like two that never stopped, one ends close to them."""
     out, other = tmp_path / "out", tmp_path / "other"
@@ -120,6 +121,7 @@ def test_sigterm_of_one_process_stops_both_and_any_number_go_on(root: Path, both
     assert_near(other, both)
 
 
+@pytest.mark.slow
 def test_bad_samples_are_counted_over_processes(root: Path, tmp_path: Path) -> None:
     samples = json.loads((root / "llava/instruct.json").read_text("utf-8"))[:16]
     broken = [samples[1]["id"], samples[2]["id"]]
@@ -159,6 +161,7 @@ def test_fsdp_has_the_losses_and_weights_of_one_process(root: Path, alone: Path,
     load(out, device="cpu")
 
 
+@pytest.mark.slow
 def test_fsdp_in_bfloat16_has_the_losses_of_one_process(root: Path, tmp_path: Path) -> None:
     """Frozen weights in bfloat16 beside learning ones in float32, layers computed again, units that a stage leaves out;
     and steps of several micro-batches."""

@@ -70,7 +70,7 @@ def assert_same(out: Path, whole: Path) -> None:
     assert entries(out) == entries(whole)
 
 
-@pytest.mark.parametrize("at_step", [1, 13, 22, 33])
+@pytest.mark.parametrize("at_step", [22, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 13, 33))])
 def test_a_killed_run_continues_bit_for_bit(root: Path, uninterrupted: Path, tmp_path: Path, at_step: int) -> None:
     out = tmp_path / "out"
     killed = start(root, out, at_step=at_step)
@@ -202,6 +202,7 @@ def test_a_finished_run_is_left_alone(root: Path, tmp_path: Path) -> None:
     assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_foreign_folder_and_a_damaged_checkpoint_are_named(root: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("precious", encoding="utf-8")

@@ -246,6 +246,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 def test_rates_are_over_all_processes() -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "--no-python"]
     support = os.path.dirname(tiny.__file__)
