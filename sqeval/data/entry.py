@@ -84,7 +84,12 @@ class Entry:
 
     def error(self, problem: str, field: str | None = None) -> DataError:
         """The error to raise about this record."""
-        line = self.where if isinstance(self.where, int) else line_of(read_text(self.file), self.where)
+        if isinstance(self.where, int):
+            return DataError(problem, file=self.file, line=self.where, field=field)
+        line = line_of(read_text(self.file), self.where)
+        if line == 1:  # as a rule all of the file is on it
+            steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.where]
+            field = "".join([*steps, *([f".{field}"] if field else [])]).lstrip(".")
         return DataError(problem, file=self.file, line=line, field=field)
 
     def _inner(self, value: Any, *steps: Step) -> Entry:

@@ -145,8 +145,12 @@ def test_the_hidden_split_of_a_mirror_is_asked_for_by_name(tmp_path: Path) -> No
             for r in records
         ]  # fmt: skip
         mirror_tables.write_table(tmp_path / "hub" / "VizWiz-VQA", rows, split)
-    ours = run(str(root), tmp_path, "vizwiz", split="test", name="files")
-    theirs = run(f"hub:{tmp_path / 'hub'}", tmp_path, "vizwiz", split="test", name="hub")
+    task, places = get_task("vizwiz"), (str(root), f"hub:{tmp_path / 'hub'}")
+    for split in ("val", "test"):
+        roots = [open_root(data, [task], splits={"vizwiz": split}).for_task("vizwiz") for data in places]
+        ours, theirs = ([(s.question, s.reference, s.tags) for s in task.samples(one)] for one in roots)
+        assert theirs == ours
+    ours, theirs = (run(data, tmp_path, "vizwiz", split="test", name=f"run{i}") for i, data in enumerate(places))
     assert theirs.metrics["vizwiz"]["metrics"] == ours.metrics["vizwiz"]["metrics"]
     assert theirs.metrics["vizwiz"]["data_version"] == ours.metrics["vizwiz"]["data_version"]
 
