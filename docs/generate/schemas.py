@@ -30,6 +30,8 @@ class Estimate(Closed):
     """Both ends of the 95 % interval."""
     n: Count
     clusters: Count
+    scale: int = 100
+    """What the official evaluator prints for a value of 1."""
 
 
 class Counts(Closed):
