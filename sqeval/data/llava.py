@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqeval.data.folders import MANIFEST, made
+from sqeval.data.folders import MANIFEST, added, made
 from sqeval.data.layout import dump, dump_lines
 from sqeval.errors import DataError
 from sqeval.planner import select
@@ -43,7 +43,8 @@ def write_questions(
 
 
 def write_official(task: Task, path: Path, out: Path, split: str | None) -> dict[str, tuple[int, int]]:
-    """Write the official files that say what LLaVA's question file `path` does; (questions, images) of the task.
+    """Write the official files that say what LLaVA's question file `path` does, among others in the folder `out`;
+    (questions, images) of the task.
 
     Raises UserError for a benchmark or split that needs answers, DataError.
     """
@@ -53,7 +54,7 @@ def write_official(task: Task, path: Path, out: Path, split: str | None) -> dict
     lines = read_lines(path)
     if not lines:
         raise DataError("expected LLaVA's questions, found none", file=path)
-    with made(out) as work:
+    with added(out) as work:
         for name, value in task.from_llava(lines, split).items():
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             (work / name).write_bytes(dump(value))
@@ -61,7 +62,7 @@ def write_official(task: Task, path: Path, out: Path, split: str | None) -> dict
         for line, sample in zip(lines, samples, strict=True):
             if line.get("text", str) != task.prompt(sample):
                 raise line.error(f"expected the prompt of {task.name}", "text")
-        (work / MANIFEST).write_bytes(dump({"from questions for LLaVA": task.name}))
+        (work / MANIFEST).write_bytes(dump({"from questions for LLaVA": [task.name]}))
     return {task.name: (len(samples), len({sample.image.key for sample in samples if sample.image}))}
 
 

@@ -91,6 +91,17 @@ def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"mine/thesis.txt": b"mine"}
 
 
+def test_what_was_put_among_prepared_files_stays(tmp_path: Path) -> None:
+    out = tmp_path / "part"
+    prepare("mini", "--out", out, "--tasks", "pope", "--limit", 5)
+    (out / "mmvet").mkdir()
+    (out / "mmvet" / "mm-vet.json").write_text("mine", "utf-8")
+    before = tree(out)
+    said = prepare("mini", "--out", out, "--tasks", "pope", "--limit", 5, code=2).stderr
+    assert "holds mmvet/mm-vet.json, which was not made by this command" in said
+    assert tree(out) == before
+
+
 def test_nothing_is_left_of_what_could_not_be_finished(tmp_path: Path) -> None:
     root = pope(tmp_path / "root")
     (root / "coco" / "val2014" / NAMES[2]).unlink()
@@ -171,6 +182,9 @@ def test_hidden_splits_come_back_from_llava_questions(tmp_path: Path) -> None:
     })  # fmt: skip
     write_json(tmp_path / "root", "nocaps/nocaps_test_image_info.json", {"images": [{"id": 4, "file_name": "a.jpg"}]})
     vizwiz(tmp_path / "root", "test")
+    mine = tmp_path / "back" / "coco" / "test2015" / "COCO_test2015_000000262144.jpg"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", "utf-8")
     for name, split in (("vqav2", "test-dev"), ("vizwiz", "test"), ("nocaps", "test")):
         questions(tmp_path, tmp_path / "root", name)
         file = tmp_path / "questions" / f"{name}.jsonl"
@@ -181,6 +195,16 @@ def test_hidden_splits_come_back_from_llava_questions(tmp_path: Path) -> None:
             for folder in ("root", "back")
         )
         assert [(s.id, s.cluster, task.prompt(s)) for s in back] == [(s.id, s.cluster, task.prompt(s)) for s in ours]
+    files = [TEST_DEV, "nocaps/nocaps_test_image_info.json", "vizwiz/test.json"]
+    assert {*tree(tmp_path / "back")} == {"prepared.json", str(mine.relative_to(tmp_path / "back")), *files}
+    again = tree(tmp_path / "back")
+    prepare(file, "--out", tmp_path / "back", "--tasks", "nocaps")
+    assert tree(tmp_path / "back") == again
+    (tmp_path / "other" / "nocaps").mkdir(parents=True)
+    (tmp_path / "other" / files[1]).write_text("mine", "utf-8")
+    said = prepare(file, "--out", tmp_path / "other", "--tasks", "nocaps", code=2).stderr
+    assert f"holds {files[1]}, which was not made by this command" in said
+    assert tree(tmp_path / "other") == {files[1]: b"mine"}
 
 
 @pytest.mark.parametrize(
