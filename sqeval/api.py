@@ -129,6 +129,7 @@ def score(
     allow_missing: bool = False,
     allow_extra: bool = False,
     allow_duplicates: bool = False,
+    allow_part: bool = False,
     fresh: bool = False,
     progress: bool = False,
     **flags: Unpack[ScoreFlags],
@@ -137,7 +138,7 @@ def score(
 
     task: the benchmark; for a run folder, all that it has.
     data: as for `run`; for a run folder, what the run was given.
-    allow_missing, allow_extra, allow_duplicates: what the file may have; each raises DataError otherwise.
+    allow_missing, allow_part, allow_extra, allow_duplicates: what the file may have; each raises DataError otherwise.
 
     Raises as `run` does.
 
@@ -153,6 +154,7 @@ def score(
     from sqeval.rescoring import scoring_config
 
     allowed = {"allow_missing": allow_missing, "allow_extra": allow_extra, "allow_duplicates": allow_duplicates}
+    allowed |= {"allow_part": allow_part}
     given: dict[str, Any] = {"task": task, "data": data, **flags, **allowed}
     resolved = scoring_config(Path(predictions), _texts(given))
     shown = progress_for_stderr() if progress else Silent()

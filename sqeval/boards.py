@@ -12,13 +12,16 @@ from sqeval.errors import UserError
 from sqeval.protocol import OFFICIAL
 from sqeval.runs import Run, TaskRun
 
+UNANSWERED = ("errored", "missing")
+"""Counts of metrics.json of samples that count as wrong for want of an answer."""
+
 
 class Standing(StrEnum):
     """Whether a run can be ranked."""
 
     FULL = "full"
     PARTIAL = "partial"
-    """Capped by ``--limit``, or with errored samples: shown, not ranked."""
+    """Of a part of the samples, or with samples that have no answer: shown, not ranked."""
     FLOOR = "floor"
     """Never sees the image: what a score has to beat."""
 
@@ -129,9 +132,10 @@ def _fits(board: Board, run: Run, keys: dict[str, tuple[str, ...]]) -> bool:
 
 
 def _entry(run: Run) -> Entry:
-    errored = sum(task.result["counts"].get("errored", 0) for task in run.tasks.values())
+    counts = {name: sum(task.result["counts"].get(name, 0) for task in run.tasks.values()) for name in UNANSWERED}
     flags = [f"limit {run.limit}"] if run.limit is not None else []
-    flags += [f"{errored} errored"] if errored else []
+    flags += ["a part"] if run.of_part else []
+    flags += [f"{count} {name}" for name, count in counts.items() if count]
     flags += [f"asked as {run.asked}"] if run.asked else []
     standing = Standing.PARTIAL if flags else Standing.FULL
     return Entry(run, standing if run.sees_images else Standing.FLOOR, tuple(flags))

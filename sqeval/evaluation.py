@@ -116,6 +116,7 @@ def evaluate(
         if isinstance(model, Replay):
             for load in loads:
                 model.fit(load.task, load.asked)  # before anything is written: a bad file leaves no run folder behind
+            loads = [runner.part(load, model.of_part(load.task)) for load in loads]
         if fresh:
             folder.clear()
         plans = [runner.plan(load, model, folder.task(load.task.name), by) for load in loads]

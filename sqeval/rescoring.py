@@ -13,7 +13,7 @@ from sqeval.protocol import protocol_of
 from sqeval.registry import get_task
 from sqeval.rundir import RUN, SAMPLES, read_json
 
-ALLOWANCES = ("missing", "extra", "duplicates")
+ALLOWANCES = ("missing", "part", "extra", "duplicates")
 """What a file of predictions may have, if it is allowed by name."""
 
 
@@ -21,7 +21,7 @@ def scoring_config(predictions: Path, given: Mapping[str, Any]) -> RunConfig:
     """The configuration that scores `predictions`: `given` (fields of RunConfig, and ``task``; None: not given), over
     what the run that they come from was told, over $SQEVAL_DATA.
 
-    ``allow_missing``, ``allow_extra`` and ``allow_duplicates`` may be given as well. Raises UserError.
+    ``allow_missing`` and the other `ALLOWANCES` may be given as well. Raises UserError.
     """
     settings = {key: value for key, value in given.items() if value is not None}
     allowed = {f"allow_{what}": "true" for what in ALLOWANCES if settings.pop(f"allow_{what}", False)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -94,6 +94,17 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
     asked = repeats.repeated(select(samples, limit, seed), epochs)
     version = task.data_version(root, samples)
     return Load(task, samples, asked, root.hash(), version, root.sources.get(task.name, {}))
+
+
+def part(load: Load, ids: Collection[str] | None) -> Load:
+    """The same of the samples with these ids alone, as if there were no others; all, if it is None."""
+    if ids is None or len(ids) == len(load.samples):
+        return load
+    samples = [sample for sample in load.samples if sample.id in ids]
+    what = f"{len(samples):,} of {len(load.samples):,} samples"
+    version = what if load.data_version is None else f"{load.data_version}, {what}"
+    asked = [sample for sample in load.asked if sample.id in ids]
+    return replace(load, samples=samples, asked=asked, data_version=version)
 
 
 @paused()

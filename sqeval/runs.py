@@ -116,6 +116,11 @@ class Run(Shown):
         return found
 
     @property
+    def of_part(self) -> bool:
+        """Whether samples without a prediction were left out."""
+        return bool(self.info.get("config", {}).get("model_args", {}).get("allow_part") == "true")
+
+    @property
     def protocol(self) -> str:
         """Whose evaluation it reproduces."""
         return protocol_of(self.info.get("config", {}))

@@ -40,6 +40,9 @@ def command(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Samples without a prediction count as wrong.")
     ] = False,
+    allow_part: Annotated[
+        bool, typer.Option("--allow-part", help="Samples without a prediction are left out; the run is not ranked.")
+    ] = False,
     allow_extra: Annotated[
         bool,
         typer.Option("--allow-extra", help="Leave out predictions for other ids, as in a file about a larger split."),
@@ -73,7 +76,8 @@ def command(
 
     given = {"task": task, "data": data, "out": out, "name": name, "max_errors": max_errors, "images": images}
     given |= {"split": split, "protocol": protocol, "judge": judge, "judge_rounds": judge_rounds}
-    given |= {"allow_missing": allow_missing, "allow_extra": allow_extra, "allow_duplicates": allow_duplicates}
+    given |= {"allow_missing": allow_missing, "allow_part": allow_part}
+    given |= {"allow_extra": allow_extra, "allow_duplicates": allow_duplicates}
     resolved = scoring_config(predictions, given)
     with json_alone(as_json) as emit, paused():  # what is read is kept to the end
         outcome = evaluate(

@@ -14,6 +14,7 @@ from sqeval.errors import DataError
 
 T = TypeVar("T")
 _SHOWN = 5
+_MISSING = "--allow-missing counts them as wrong, --allow-part leaves them out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Allow:
 
     missing: bool = False
     """Samples without a prediction are recorded as missing, and count as wrong."""
+    part: bool = False
+    """Samples without a prediction are left out, as coco-caption's evaluation leaves out images without a caption."""
     extra: bool = False
     """Predictions for ids that are no sample's, as in a file about a larger split, are left out."""
     duplicates: bool = False
@@ -45,7 +48,7 @@ def joined(
     if not given & wanted:
         raise DataError(_strangers(given, wanted), file=path)
     faults = (
-        (wanted - given, allow.missing, "samples without a prediction", "--allow-missing counts them as wrong"),
+        (wanted - given, allow.missing or allow.part, "samples without a prediction", _MISSING),
         (given - wanted, allow.extra, "unknown ids", "--allow-extra leaves them out"),
     )
     found_faults = [(len(those), what, those, way) for those, allowed, what, way in faults if those and not allowed]

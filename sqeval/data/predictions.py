@@ -130,7 +130,16 @@ def read_records(path: Path) -> list[Entry]:
     start = start.removeprefix(BOM).lstrip()
     if start.startswith(b"["):
         return read_list(path)
-    return read_tsv(path) if b"\t" in start.partition(b"\n")[0] and not start.startswith(b"{") else read_lines(path)
+    if not start.startswith(b"{"):
+        return read_tsv(path) if b"\t" in start.partition(b"\n")[0] else read_lines(path)
+    try:
+        return read_lines(path)
+    except DataError:
+        try:
+            return [read_object(path)]  # in several lines: of another kind, and readers say what they miss in it
+        except DataError:
+            pass
+        raise
 
 
 def is_object_with(path: Path, *names: str) -> bool:
@@ -183,7 +192,8 @@ def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> 
     wanted = " or ".join(f"{{{key}, {text}}}" for key, text in formats)
     found = [show(name) for name in list(entries[0].value)[:_FIELDS_SHOWN]]
     more = ", ..." if len(entries[0].value) > _FIELDS_SHOWN else ""
-    raise entries[0].error(f"expected an object with {wanted}, found the fields {', '.join(found)}{more}")
+    there = f"the fields {', '.join(found)}{more}" if found else "no field"
+    raise entries[0].error(f"expected an object with {wanted}, found {there}")
 
 
 def _key(entry: Entry, name: str) -> str:

@@ -70,6 +70,8 @@ def read_xlsx(path: Path) -> list[Entry]:
     """The rows of the first sheet below its header, every cell as text, an empty one as "". Raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if not any(name.startswith("xl/") for name in archive.namelist()):
+                raise DataError("is a zip archive, and no spreadsheet; unpack it and give the file in it", file=path)
             shared = _shared(_part(archive, _STRINGS)) if _STRINGS in archive.namelist() else []
             rows = list(_rows(ElementTree.fromstring(_part(archive, _first_sheet(archive))), shared))
     except _FAULTS as error:

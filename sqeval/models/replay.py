@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,10 @@ class Replay:
         self._answers: dict[str, Mapping[str, Completion | str]] = {}
         """Of each task by id; a text alone, of which there may be hundreds of thousands, is an answer and no more."""
         self.identity = _identity(path, run, protocol)
+
+    def of_part(self, task: Task) -> Collection[str] | None:
+        """Ids of the samples that a part alone is about, of a task that was fitted; None: it is about all."""
+        return self._answers[task.name].keys() if self._allow.part else None
 
     @paused()
     def fit(self, task: Task, samples: Sequence[Sample]) -> None:

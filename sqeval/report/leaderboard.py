@@ -68,7 +68,9 @@ def legend(boards: Sequence[Board], *, intervals: bool = False) -> str:
         )
     if any(_ranks(board) for board in boards):
         said.append("Ranks with their 95 % intervals.")
-    return " ".join([*said, "Runs with --limit or with errors are not ranked. Floors never see the image."])
+    return " ".join(
+        [*said, "Runs of a part, and with errors or missing answers, are not ranked. Floors never see the image."]
+    )
 
 
 def _sheet(board: Board, title: str, intervals: bool) -> Sheet:

@@ -72,6 +72,18 @@ def test_the_true_answer_is_not_taken_for_the_model_s(tmp_path: Path, beside: st
         read_by_id(path, TEXTS, IDS, final=FINAL)
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_object_of_another_kind_is_valid_json(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "predictions"
+    for value, found in (({"annotations": [], "info": {}}, 'the fields "annotations", "info"'), ({}, "no field")):
+        path.write_text(json.dumps(value, indent=indent))
+        with pytest.raises(DataError, match=f"predictions:1: expected an object with .*, found {found}"):
+            read_by_id(path, TEXTS, IDS, final=FINAL)
+    path.write_text('{"a": 1,\n"b": }')
+    with pytest.raises(DataError, match="predictions:1: expected JSON: Expecting property name"):
+        read_by_id(path, TEXTS, IDS, final=FINAL)
+
+
 @pytest.mark.parametrize(
     "content",
     [

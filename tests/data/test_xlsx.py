@@ -108,9 +108,16 @@ def test_the_first_sheet_is_the_workbook_s_first(tmp_path: Path) -> None:
     assert rows(path) == [{"index": "7", "b": "x"}]
 
 
+def test_a_packed_result_file_is_to_be_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "captions_test2014_results.zip", "w") as archive:
+        archive.writestr("captions_test2014_results.json", "[]")
+    with pytest.raises(DataError, match=r"results.zip: is a zip archive, and no spreadsheet; unpack it"):
+        read_xlsx(tmp_path / "captions_test2014_results.zip")
+
+
 @pytest.mark.parametrize(
     "parts",
-    [{}, {"sheet": "<worksheet"}, {"sheet": SHEET}, {"sheet": SHEET, "shared": "<sst/>"}, {"sheet": "<worksheet/>"}],
+    [{"sheet": "<worksheet"}, {"sheet": SHEET}, {"sheet": SHEET, "shared": "<sst/>"}, {"sheet": "<worksheet/>"}],
 )
 def test_other_files_are_one_message(tmp_path: Path, parts: dict[str, str]) -> None:
     with pytest.raises(DataError, match=r"x.xlsx: expected a (spreadsheet|header line)"):

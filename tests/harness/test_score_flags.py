@@ -92,6 +92,25 @@ def test_a_run_with_missing_predictions_is_scored_again() -> None:
     assert (again["counts"], again["metrics"]) == (found["counts"], found["metrics"])
 
 
+def test_a_part_is_scored_as_if_there_were_no_more_and_is_not_ranked() -> None:
+    score(ANSWERS, name="whole")
+    kept = [row for row in ANSWERS if not row["question_id"].endswith("/2")]
+    result, _ = score(kept, code=2)
+    assert "--allow-part leaves them out" in result.stderr
+    result, found = score(kept, "--allow-part")
+    assert found["counts"]["n"] == 9
+    assert found["data_version"] == "9 of 12 samples"
+    assert "data version 9 of 12 samples" in result.stdout
+    assert "3" in next(line for line in result.stdout.splitlines() if "f1/category=random" in line).split()
+    shown: Any = CliRunner().invoke(app, ["leaderboard", "o", "--format", "json"])
+    rows = {row["run"]: (row["standing"], row["flags"]) for row in json.loads(shown.stdout)["rows"]}
+    assert rows == {"whole": ("full", ""), "run": ("partial", "a part")}
+    score(kept, "--allow-missing", name="missing")
+    shown = CliRunner().invoke(app, ["leaderboard", "o", "--format", "json"])
+    rows = {row["run"]: (row["standing"], row["flags"]) for row in json.loads(shown.stdout)["rows"]}
+    assert rows["missing"] == ("partial", "3 missing")
+
+
 def test_what_is_allowed_belongs_to_the_run() -> None:
     score(ANSWERS, "--allow-missing")
     result, _ = score(ANSWERS, code=2)

@@ -11,8 +11,10 @@ import pytest
 from answering import answered, data_root, write_json, write_lines
 
 from sqeval import runner
+from sqeval.config import resolve
 from sqeval.data.root import resolve_root
 from sqeval.errors import DataError, UserError
+from sqeval.evaluation import evaluate
 from sqeval.java import find_java
 from sqeval.records import Record
 from sqeval.scoring.captions import cider
@@ -118,6 +120,21 @@ def test_a_limited_run_on_the_mini_suite_keeps_the_frequencies_of_all() -> None:
     references = {sample.id: [next(tokens) for _ in sample.reference] for sample in full}
     everything = cider({key: texts[0] for key, texts in references.items()}, references)
     assert {record.id: record.scores["cider"] for record in records} == {s.id: everything[s.id] for s in asked}
+
+
+def test_captions_of_some_images_are_scored_as_the_official_evaluation_does(tmp_path: Path) -> None:
+    """It looks at the images in the result file alone, in CIDEr's frequencies too."""
+    write_json(tmp_path / "whole", ANNOTATIONS, document())
+    images, said = ([row for row in document()[kind] if row[key] in (3, 5)]
+                    for kind, key in (("images", "id"), ("annotations", "image_id")))  # fmt: skip
+    write_json(tmp_path / "part", ANNOTATIONS, document(images=images, annotations=said))
+    write_json(tmp_path, "said.json", [{"image_id": 5, "caption": "a bus"}, {"image_id": 3, "caption": "two dogs run"}])
+    given = {"tasks": ("coco_caption",), "model": "replay", "ckpt": str(tmp_path / "said.json"), "out": str(tmp_path)}
+    part = {**given, "data": str(tmp_path / "whole"), "model_args": {"allow_part": "true"}, "name": "a"}
+    some = evaluate(resolve(part), kind="score")
+    all_ = evaluate(resolve({**given, "data": str(tmp_path / "part"), "name": "b"}), kind="score")
+    assert some.metrics["coco_caption"]["metrics"] == all_.metrics["coco_caption"]["metrics"]
+    assert some.metrics["coco_caption"]["data_version"] == "val2014, 2 of 4 samples"
 
 
 def test_result_and_submission_files(tmp_path: Path) -> None:
