@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from sqeval.data.collection import paused
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_object
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import Records
 from sqeval.data.mirror import Mirror
+from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
 from sqeval.task import Sample, Size, WantedFile
 from sqeval_tasks.captioning import BY_IMAGE, PROMPT, Captioning, captions_by_image, images_by_id, require_captions
@@ -55,6 +57,16 @@ class CocoCaption(Captioning):
         from sqeval_tasks.mirrors.captions import COCO_CAPTION
 
         return COCO_CAPTION
+
+    def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
+        """An image may also be named by its file, or by its number with zeros before it."""
+        ids = {sample.id for sample in samples}
+        names = {PurePosixPath(sample.image.key).stem: sample.id for sample in samples if sample.image is not None}
+
+        def rename(key: str) -> str:
+            return key if key in ids else names.get(PurePosixPath(key).stem, key.lstrip("0"))
+
+        return read_by_id(path, self.predictions, ids, rename=rename, allow=allow)
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
         return "karpathy-test" if _split_file(root) else "val2014"

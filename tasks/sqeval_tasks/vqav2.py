@@ -23,21 +23,31 @@ from sqeval.stats.metric import Metric
 from sqeval.task import NOTHING, Sample, Score, Size, Task, WantedFile
 from sqeval_tasks import llava
 
-QUESTIONS = "vqav2/v2_OpenEnded_mscoco_val2014_questions.json"
-ANNOTATIONS = "vqav2/v2_mscoco_val2014_annotations.json"
 TEST_DEV = "vqav2/v2_OpenEnded_mscoco_test-dev2015_questions.json"
 TEST = "vqav2/v2_OpenEnded_mscoco_test2015_questions.json"
 SOURCE = "visualqa.org, VQA v2.0"
 TEST_IMAGES = WantedFile("coco/test2015/COCO_test2015_*", "COCO 2015 test images (for test-dev and test)")
-VAL = Split(
-    "val",
-    (
-        WantedFile(QUESTIONS, f"{SOURCE} (for val)", records=(Records("questions", "question_id"),)),
-        WantedFile(ANNOTATIONS, f"{SOURCE} (for val)", records=(Records("annotations", "question_id"),)),
-        WantedFile("coco/val2014/COCO_val2014_*", "COCO 2014 validation images (for val)"),
-    ),
-    "coco/val2014/COCO_val2014_",
+VAL, TRAIN = (
+    Split(
+        name,
+        (
+            WantedFile(
+                f"vqav2/v2_OpenEnded_mscoco_{name}2014_questions.json",
+                f"{SOURCE} (for {name})",
+                records=(Records("questions", "question_id"),),
+            ),
+            WantedFile(
+                f"vqav2/v2_mscoco_{name}2014_annotations.json",
+                f"{SOURCE} (for {name})",
+                records=(Records("annotations", "question_id"),),
+            ),
+            WantedFile(f"coco/{name}2014/COCO_{name}2014_*", f"COCO 2014 {images} images (for {name})"),
+        ),
+        f"coco/{name}2014/COCO_{name}2014_",
+    )
+    for name, images in (("val", "validation"), ("train", "training"))
 )
+QUESTIONS, ANNOTATIONS, _ = (wanted.path for wanted in VAL.files)
 HIDDEN = (
     Split(
         "test-dev",
@@ -57,7 +67,7 @@ HIDDEN = (
     ),
 )
 TAGS = ("answer_type", "question_type")
-SPLITS = (VAL, *HIDDEN)
+SPLITS = (VAL, *HIDDEN, TRAIN)
 
 
 class Question(Row):
@@ -86,8 +96,9 @@ class Annotation(Row):
 
 
 class VQAv2(Task):
-    """The first of val, test-dev and test that the data root holds. Only the evaluation server knows the answers of
-    the latter two: their responses become a submission and have no score."""
+    """The first of val, test-dev, test and train that the data root holds. Only the evaluation server knows the answers
+    of test-dev and test: their responses become a submission and have no score. Of train are the results that the
+    official evaluator comes with."""
 
     name = "vqav2"
     version = "2"
@@ -100,12 +111,14 @@ class VQAv2(Task):
         "val": "214,354 questions on 40,504 images",
         "test-dev": "107,394 questions, without answers; read where val is not there",
         "test": "447,793 questions on 81,434 images, without answers; read where neither is there",
+        "train": "443,757 questions on 82,783 images; read where nothing else is there",
     }
     selectable = tuple(split.name for split in SPLITS)
     sizes: ClassVar[Mapping[str, Size]] = {
         "val": Size(214_354, 40_504),
         "test-dev": Size(107_394),
         "test": Size(447_793, 81_434),
+        "train": Size(443_757, 82_783),
     }
     settings = Settings(max_new_tokens=128)
     results = (("question_id", "answer"),)
@@ -123,10 +136,11 @@ class VQAv2(Task):
         questions = Rows(root.file(split.questions), "questions", Question)
         asked = questions.keyed("question_id")
         self._unasked = _unasked(root, questions, asked) if split.questions == TEST_DEV else []
-        if split is not VAL:
-            return _samples(asked.values(), _images(root, split, asked.values()))
-        annotations = Rows(root.file(ANNOTATIONS), "annotations", Annotation)
-        return _annotated(annotations, questions, asked, _images(root, split, asked.values()))
+        images = _images(root, split, asked.values())
+        if not split.public:
+            return _samples(asked.values(), images)
+        annotations = Rows(root.file(split.files[1].path), "annotations", Annotation)
+        return _annotated(annotations, questions, asked, images)
 
     def mirrors(self) -> Mapping[str, Mirror | str]:
         from sqeval_tasks.mirrors.vqa import VQAV2
@@ -212,10 +226,10 @@ def _annotated(
         key, answers = annotation.question_id, annotation.answers
         question = open_.pop(key, None)
         if question is None:
-            problem = f"id {key} occurs twice" if key in asked else f"no question {key} in {QUESTIONS}"
+            problem = f"id {key} occurs twice" if key in asked else f"no question {key} in {questions.file.name}"
             raise annotations.error(number, problem, "question_id")
         if annotation.image_id != question.image_id:
-            problem = f"expected image {question.image_id} as in {QUESTIONS}"
+            problem = f"expected image {question.image_id} as in {questions.file.name}"
             raise annotations.error(number, problem, "image_id")
         ids = [answer.answer_id for answer in answers]
         if ids != usual:
@@ -227,7 +241,8 @@ def _annotated(
         samples.append(Sample(str(key), image, question.question, reference, image.key, own))
     for number, key in enumerate(asked):
         if key in open_:
-            raise questions.error(number, f"question {key} has no annotation in {ANNOTATIONS}", "question_id")
+            problem = f"question {key} has no annotation in {annotations.file.name}"
+            raise questions.error(number, problem, "question_id")
     return samples
 
 

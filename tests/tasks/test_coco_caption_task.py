@@ -122,6 +122,14 @@ def test_a_limited_run_on_the_mini_suite_keeps_the_frequencies_of_all() -> None:
     assert {record.id: record.scores["cider"] for record in records} == {s.id: everything[s.id] for s in asked}
 
 
+def test_images_may_be_named_in_several_ways(tmp_path: Path) -> None:
+    full = samples(tmp_path)
+    rows = [{"image_id": name(5), "caption": "a bus"}, {"image_id": "000000000003", "caption": "dogs"},
+            {"image_id": Path(name(7)).stem, "caption": "rain"}]  # fmt: skip
+    write_json(tmp_path, "said.json", rows)
+    assert TASK.read_predictions(tmp_path / "said.json", full) == {"5": "a bus", "3": "dogs", "7": "rain"}
+
+
 def test_captions_of_some_images_are_scored_as_the_official_evaluation_does(tmp_path: Path) -> None:
     """It looks at the images in the result file alone, in CIDEr's frequencies too."""
     write_json(tmp_path / "whole", ANNOTATIONS, document())

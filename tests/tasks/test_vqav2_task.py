@@ -143,6 +143,23 @@ def test_files_that_do_not_fit_together(tmp_path: Path) -> None:
         samples(tmp_path, asked=moved)
 
 
+def test_the_training_split_has_answers_and_comes_last(tmp_path: Path) -> None:
+    """It is what the evaluator's own example of a result file is about."""
+    of_train = [name.replace("val2014", "train2014") for name in (QUESTIONS, ANNOTATIONS)]
+    write_json(tmp_path, of_train[0], {"info": {}, "questions": ASKED})
+    write_json(tmp_path, of_train[1], {"info": {}, "annotations": ANSWERED})
+    found = TASK.samples(data_root(tmp_path))
+    assert found[0].cluster == "coco/train2014/COCO_train2014_000000000042.jpg"
+    assert TASK.data_version(data_root(tmp_path), found) == "train"
+    assert TASK.score("the table.", found[0]).values["accuracy"] == pytest.approx(0.3)
+    hidden(tmp_path)
+    assert TASK.data_version(data_root(tmp_path), found).startswith("test-dev")
+    write_json(tmp_path, of_train[1], {"info": {}, "annotations": ANSWERED[:1]})
+    (tmp_path / TEST_DEV).unlink()
+    with pytest.raises(DataError, match=r"question 42001 has no annotation in v2_mscoco_train2014_annotations\.json"):
+        TASK.samples(data_root(tmp_path))
+
+
 HIDDEN = [{"image_id": 1, "question": "What?", "question_id": key} for key in (1002, 1000)]
 
 
