@@ -19,7 +19,7 @@ from sqeval.models.replay import Replay
 from sqeval.progress import Progress, Silent
 from sqeval.protocol import OFFICIAL, other_images
 from sqeval.registry import parse_tasks
-from sqeval.rundir import RunFolder, opened
+from sqeval.rundir import SUBMISSION, RunFolder, opened
 from sqeval.throughput import Meter, sentences
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ class Outcome:
     def errored(self) -> int:
         """Number of errored samples."""
         return sum(int(metrics["counts"]["errored"]) for metrics in self.metrics.values())
+
+    def hidden(self, task: str) -> list[Path]:
+        """Submissions of a task whose answers are hidden, so that they are all there is."""
+        result = self.metrics[task]
+        known = result["metrics"][result["primary"]]["value"] is not None
+        return [] if known else sorted((self.folder / task).glob(f"{SUBMISSION}.*"))
 
     def to_json(self) -> dict[str, Any]:
         """For programs: the run folder, metrics.json of each task, and what went wrong."""

@@ -205,5 +205,8 @@ def show(outcome: Outcome, max_errors: int, *, details: bool = False) -> None:
     else:
         for line in beside(outcome.folder):
             console.print(line, style="dim", markup=False, highlight=False)
+    for task in outcome.metrics:
+        for file in outcome.hidden(task):
+            print(f"{task}: {file} is for the benchmark's server")
     print(outcome.folder)
     outcome.require_success(max_errors)

@@ -34,6 +34,7 @@ TEST = Split(
         WantedFile("nocaps/test/*", f"{SITE}, the images that the file links to, by file_name (for test)"),
     ),
     "nocaps/test",
+    public=False,
 )
 SPLITS = (VAL, TEST)
 
@@ -82,7 +83,7 @@ class NoCaps(Captioning):
         return [_sample(root, split, image, key, references[key]) for key, image in images.items()]
 
     def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str:
-        return present(root, SPLITS).name
+        return present(root, SPLITS).version
 
 
 def _sample(root: DataRoot, split: Split, image: Entry, key: int, references: list[str] | None = None) -> Sample:

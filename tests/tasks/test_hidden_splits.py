@@ -36,6 +36,7 @@ def test_responses_are_kept_and_have_no_score(tmp_path: Path) -> None:
     }  # fmt: skip
     assert metrics["counts"]["n"] == len(IDS)
     assert metrics["data_version"] == "test-dev (no score: the answers are not public)"
+    assert outcome.hidden("vqav2") == [outcome.folder / "vqav2" / "submission.json"]
     submission = json.loads((outcome.folder / "vqav2" / "submission.json").read_text())
     assert submission == [{"question_id": key, "answer": "cup"} for key in IDS]
 
