@@ -52,7 +52,7 @@ def test_the_hidden_split_is_asked_and_not_scored(tmp_path: Path) -> None:
     write_json(tmp_path, TEST.questions, {"images": [image(7), image(3)]})
     root = data_root(tmp_path)
     found = TASK.samples(root)
-    assert TASK.data_version(root, found) == "test"
+    assert TASK.data_version(root, found) == "test (no score: the answers are not public)"
     assert [wanted.path for wanted in TASK.wanted(root)] == ["nocaps/nocaps_test_image_info.json", "nocaps/test/*"]
     assert [(sample.id, sample.reference, sample.cluster) for sample in found] == [
         ("7", None, "nocaps/test/0000000000000007.jpg"),
