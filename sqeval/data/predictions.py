@@ -190,7 +190,7 @@ def _format(path: Path, entries: Sequence[Entry], formats: Sequence[Format]) -> 
             require_one_answer(entries[0], text_field)
             return key_field, text_field
     if {"doc_id", "filtered_resps"} <= entries[0].value.keys():
-        hint = "it tells samples by their rows in the hub's table, and is scored as --task lmms:NAME (docs/lmms-eval.md)"
+        hint = "it tells samples by their rows in the hub's table; --task lmms:NAME scores it (docs/lmms-eval.md)"
         raise DataError(f"is lmms-eval's log of samples: {hint}", file=path)
     wanted = " or ".join(f"{{{key}, {text}}}" for key, text in formats)
     found = [show(name) for name in list(entries[0].value)[:_FIELDS_SHOWN]]

@@ -55,7 +55,7 @@ class Replay:
         if task.name in self._answers:
             return
         path = self._path / task.name / SAMPLES if self.of_run else self._path
-        if path.name == SAMPLES:
+        if self.of_run or _is_ours(path):
             self._answers[task.name] = _ours(path, task.name, samples, self._allow)
         else:
             self._answers[task.name] = task.read_predictions(path, samples, self._allow)
@@ -71,6 +71,14 @@ class Replay:
         for group in groups:
             for request in group.requests:
                 yield self.answer(request.task, request.id)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file holds records of ours; others may have that name."""
+    if path.name != SAMPLES or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return b'"request_hash"' in stream.readline()
 
 
 def _ours(path: Path, task: str, samples: Sequence[Sample], allow: Allow) -> dict[str, Completion]:

@@ -80,7 +80,7 @@ def test_an_object_of_another_kind_is_valid_json(tmp_path: Path, indent: int | N
         with pytest.raises(DataError, match=f"predictions:1: expected an object with .*, found {found}"):
             read_by_id(path, TEXTS, IDS, final=FINAL)
     path.write_text(json.dumps({"doc_id": 0, "filtered_resps": "yes", "target": "no"}))
-    with pytest.raises(DataError, match="predictions: is lmms-eval's log of samples: .* --task lmms:NAME"):
+    with pytest.raises(DataError, match=r"predictions: is lmms-eval's log of samples: .* --task lmms:NAME"):
         read_by_id(path, TEXTS, IDS, final=FINAL)
     path.write_text('{"a": 1,\n"b": }')
     with pytest.raises(DataError, match="predictions:1: expected JSON: Expecting property name"):

@@ -41,6 +41,8 @@ def test_final_answers_stay_final(tmp_path: Path, shouted: dict[int, str]) -> No
     folder, value = scored(tmp_path, "final", official)
     assert scored(tmp_path, "spoken", spoken)[1] == 1.0
     assert value < 0.99
+    other = written(tmp_path / SAMPLES, json.loads(spoken.read_bytes()))  # not every file of that name is ours
+    assert scored(tmp_path, "other", other)[1] == 1.0
 
     assert scored(tmp_path, "again", folder)[1] == value
     assert scored(tmp_path, "samples", folder / "vqav2" / SAMPLES)[1] == value
