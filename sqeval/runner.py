@@ -33,13 +33,15 @@ class Load:
 
     task: Task
     samples: Sequence[Sample]
-    """All of the task, in the official order."""
+    """All of the task, in the official order, or the part that there is nothing else beside."""
     asked: Sequence[Sample]
     """Those that this run asks."""
     data_hash: str
     data_version: str | None
     source: Mapping[str, Any]
     """Where the files come from, if that is not the folder that was named."""
+    whole: bool = True
+    """Whether `samples` are all of the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def part(load: Load, ids: Collection[str] | None) -> Load:
     what = f"{len(samples):,} of {len(load.samples):,} samples"
     version = what if load.data_version is None else f"{load.data_version}, {what}"
     asked = [sample for sample in load.asked if sample.id in ids]
-    return replace(load, samples=samples, asked=asked, data_version=version)
+    return replace(load, samples=samples, asked=asked, data_version=version, whole=False)
 
 
 @paused()
@@ -223,7 +225,7 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
 def _submissions(plan: Plan, each: Sequence[Sequence[Record]]) -> dict[str, bytes]:
     """Content by suffix. One answer a question, of the first epoch, and all questions: servers refuse other files."""
     task, answers = plan.load.task, each[0] if each else ()
-    if len(answers) != len(plan.load.samples):
+    if len(answers) != len(plan.load.samples) or not plan.load.whole:
         return {}
     usual = task.submission(answers)
     return {**dict([usual] if usual else []), **task.other_submissions(answers)}

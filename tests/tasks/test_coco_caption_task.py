@@ -143,6 +143,7 @@ def test_captions_of_some_images_are_scored_as_the_official_evaluation_does(tmp_
     all_ = evaluate(resolve({**given, "data": str(tmp_path / "part"), "name": "b"}), kind="score")
     assert some.metrics["coco_caption"]["metrics"] == all_.metrics["coco_caption"]["metrics"]
     assert some.metrics["coco_caption"]["data_version"] == "val2014, 2 of 4 samples"
+    assert not list((some.folder / "coco_caption").glob("submission.*"))
 
 
 def test_result_and_submission_files(tmp_path: Path) -> None:
