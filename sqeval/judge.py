@@ -19,6 +19,7 @@ from typing import Any
 
 from sqeval.endpoint import AGAIN, ATTEMPTS, DEFAULT_URL, FATAL, SHOWN, URL, Endpoint, endpoint, pause
 from sqeval.judged import Inquiry
+from sqeval.planner import digest
 from sqeval.report.text import plain
 
 __all__ = ["ATTEMPTS", "DEFAULT_URL", "TIMEOUT", "URL", "Judge", "JudgeError", "Reply", "judge_from_environment"]
@@ -52,6 +53,11 @@ class Judge:
         self._key = key
         self._hidden = Endpoint(self.url, key).hidden
         self._opener = urllib.request.build_opener(_NoRedirect)
+
+    @property
+    def place(self) -> str:
+        """Tells judges of the same name at different addresses apart, without the address, which may hold secrets."""
+        return digest((self.url, self.name))[:16]
 
     def ask(self, inquiry: Inquiry) -> Reply:
         """Put a question. Raises JudgeError if there is no reply after `ATTEMPTS`."""

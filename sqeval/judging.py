@@ -20,7 +20,7 @@ from sqeval.records import Record
 from sqeval.task import Sample
 
 Judgement = Mapping[str, Any]
-"""As it stands in samples.jsonl: judge, versions, key, rounds, error."""
+"""As it stands in samples.jsonl: judge, place, versions, key, rounds, error."""
 WORKERS = 8
 """Questions that are with the judge at a time."""
 PATIENCE = 5
@@ -87,10 +87,10 @@ def judge_all(
     if waiting:
         return Judged(done, None, _why(task, waiting, len(done), by))
     found = [record.judgement for record in done if record.judgement is not None]
-    judges = {(j["judge"], version, len(j["rounds"])) for j in found for version in j["versions"]}
+    judges = {(j["judge"], j.get("place"), version, len(j["rounds"])) for j in found for version in j["versions"]}
     if len(judges) > 1:
         return Judged(done, None, _mixed(task, judges))
-    told = [{"name": name, "version": version, "rounds": rounds} for name, version, rounds in judges]
+    told = [{"name": name, "version": version, "rounds": rounds} for name, _, version, rounds in judges]
     return Judged(done, told[0] if told else None, None)
 
 
@@ -114,12 +114,14 @@ def _standing(task: JudgedTask, sample: Sample, record: Record, by: Bench | None
         return None
     if by is None:
         return found
-    same = (found["judge"], len(found["rounds"])) == (by.judge.name, by.rounds)
+    theirs = found["judge"], found.get("place"), len(found["rounds"])  # no place: of before there was one
+    same = theirs == (by.judge.name, by.judge.place, by.rounds)
     return found if same and found["error"] is None and not by.anew else None
 
 
 def _judgement(task: JudgedTask, sample: Sample, response: str, by: Bench) -> Judgement:
-    told: dict[str, Any] = {"judge": by.judge.name, "versions": [], "key": _key(task, sample, response)}
+    told: dict[str, Any] = {"judge": by.judge.name, "place": by.judge.place, "versions": []}
+    told["key"] = _key(task, sample, response)
     try:
         rounds = [_round(task, sample, response, number, by) for number in range(by.rounds)]
     except JudgeError as error:
@@ -187,10 +189,13 @@ def _why(task: JudgedTask, waiting: Sequence[Record], total: int, by: Bench | No
     )
 
 
-def _mixed(task: JudgedTask, judges: set[tuple[Any, Any, int]]) -> str:
-    named = " and ".join(f"{name} ({version}, {rounds} rounds)" for name, version, rounds in sorted(judges))
+def _mixed(task: JudgedTask, judges: set[tuple[str, str | None, str, int]]) -> str:
+    told = sorted({(name, version, rounds) for name, _, version, rounds in judges})
+    named = " and ".join(f"{name} ({version}, {rounds} rounds)" for name, version, rounds in told)
+    if len(told) < len(judges):
+        named += f" at different addresses ({URL})"
     return (
         f"{task.name}: judged by {named}, which are never mixed; name a judge that stays the same, such as "
-        f"{task.judge}, and judge the folder anew with `sqeval score --predictions FOLDER --judge NAME --name OTHER "
-        "--fresh`"
+        f"{task.judge} at one address, and judge the folder anew with `sqeval score --predictions FOLDER --judge NAME "
+        "--name OTHER --fresh`"
     )

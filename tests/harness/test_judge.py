@@ -78,6 +78,13 @@ def test_a_refusal_to_speak_is_a_reply_without_text() -> None:
         assert Judge("gpt", court.url).ask(INQUIRY) == Reply("", "gpt")
 
 
+def test_the_place_tells_judges_apart_and_not_where_they_are() -> None:
+    judges = [Judge("gpt", "http://host/v1"), Judge("gpt", "http://b/v1"), Judge("other", "http://host/v1")]
+    assert len({judge.place for judge in judges}) == 3
+    assert judges[0].place == Judge("gpt", "http://host/v1/", "sk-secret").place
+    assert not any("host" in judge.place for judge in judges)
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
