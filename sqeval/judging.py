@@ -7,7 +7,6 @@ task is judged, by one judge in one version: nothing is scored as if there had b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -18,6 +17,7 @@ from sqeval.judgements import Judgements
 from sqeval.planner import digest
 from sqeval.records import Record
 from sqeval.task import Sample
+from sqeval.threads import in_order
 
 Judgement = Mapping[str, Any]
 """As it stands in samples.jsonl: judge, place, versions, key, rounds, error."""
@@ -73,16 +73,15 @@ def judge_all(
 
     `judged` is told how many are done, one after the other.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            done = []
-            for record in pool.map(lambda record: _record(task, samples[record.id], record, by), records):
-                done.append(record)
-                judged(len(done))
-        except BaseException:
-            if by is not None:
-                by.stopped.set()  # the threads are waited for, and have much to do otherwise
-            raise
+    done: list[Record] = []
+    try:
+        for record in in_order(lambda record: _record(task, samples[record.id], record, by), records, WORKERS):
+            done.append(record)
+            judged(len(done))
+    except BaseException:
+        if by is not None:
+            by.stopped.set()  # those that wait to ask again would go on behind our back
+        raise
     waiting = [record for record in done if record.error is None and not _has_rounds(record)]
     if waiting:
         return Judged(done, None, _why(task, waiting, len(done), by))
@@ -156,7 +155,7 @@ def _replies(
         reply = by.cache.get(key) if reuse else None
         kept = kept or reply is not None
         if reply is None:
-            reply = by.judge.ask(inquiry)
+            reply = by.judge.ask(inquiry, by.stopped)
             by.cache.put(key, reply)
         replies.append(reply)
     return replies, kept

@@ -62,7 +62,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     write_llava_wild(write_mmvet(tmp_path / "data"))
     monkeypatch.syspath_prepend(str(write_judged_plugins(tmp_path / "site")))
     monkeypatch.setenv("SQEVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sqeval.judge.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("sqeval.judge.pause", lambda attempt, header=None: 0.0)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
 
     def make(**changes: Any) -> RunConfig:
