@@ -114,8 +114,8 @@ def evaluate(
         told["identity"] = asdict(model.identity)
         runfile.require_same(before, told, folder.path)
         if isinstance(model, Replay):
-            for load in loads:
-                model.fit(load.task, load.asked)  # before anything is written: a bad file leaves no run folder behind
+            for load in loads:  # before anything is written: a bad file leaves no run folder behind
+                _fit(model, load, by, progress)
         if fresh:
             folder.clear()
         plans = [runner.plan(load, model, folder.task(load.task.name), by) for load in loads]
@@ -184,6 +184,17 @@ def _bench(config: RunConfig, loads: Sequence[runner.Load], fresh: bool, progres
         progress.note(f"--judge {config.judge}: none of these tasks is judged")
         return None
     return bench(config.judge, config.judge_rounds, fresh=fresh)
+
+
+def _fit(model: Replay, load: runner.Load, by: Bench | None, progress: Progress) -> None:
+    """Read the answers to a task. Raises UserError for a judge where there is nothing to judge, DataError."""
+    model.fit(load.task, load.asked)
+    if not (isinstance(load.task, JudgedTask) and model.published(load.task.name)):
+        return
+    known = f"{load.task.name}: judgements are known, and not the responses"
+    if by is not None:
+        raise UserError(f"--judge {by.judge.name}: {known}, so that nothing can be judged; leave it out")
+    progress.note(known)
 
 
 def _carry_out(

@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 from sqeval.judge import URL, Judge, JudgeError, Reply, judge_from_environment
-from sqeval.judged import JudgedTask
+from sqeval.judged import JudgedTask, is_published
 from sqeval.judgements import Judgements
 from sqeval.planner import digest
 from sqeval.records import Record
@@ -109,7 +109,11 @@ def _record(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) 
 def _standing(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) -> Judgement | None:
     """The judgement that the record has, if it is about the same question and, where there is a judge, by that one."""
     found = record.judgement
-    if found is None or not found["rounds"] or found["key"] != _key(task, sample, str(record.response)):
+    if found is None or not found["rounds"]:
+        return None
+    if is_published(found):
+        return found
+    if found["key"] != _key(task, sample, str(record.response)):
         return None
     if by is None:
         return found
