@@ -66,8 +66,10 @@ class Outcome:
         """Raise IncompleteError for more errored samples than `max_errors`, and for responses that are not judged."""
         open_ends = list(self.waits.values())
         if self.errored > max_errors:
+            judged = any(metrics.get("judge") and metrics["counts"]["errored"] for metrics in self.metrics.values())
+            worth = "wrong, or as the protocol has it where a judge's reply cannot be read" if judged else "wrong"
             open_ends.append(
-                f"{self.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
+                f"{self.errored:,} samples errored and count as {worth} (--max-errors {max_errors}); "
                 "put the cause right and repeat the command: it asks them again"
             )
         if open_ends:
