@@ -72,8 +72,10 @@ class Outcome:
         """Raise IncompleteError for more errored samples than `max_errors`, and for responses that are not judged."""
         open_ends = list(self.waits.values())
         if self.errored > max_errors:
+            judged = any(metrics.get("judge") and metrics["counts"]["errored"] for metrics in self.metrics.values())
+            worth = "wrong, or as the protocol has it where a judge's reply cannot be read" if judged else "wrong"
             open_ends.append(
-                f"{self.errored:,} samples errored and count as wrong (--max-errors {max_errors}); "
+                f"{self.errored:,} samples errored and count as {worth} (--max-errors {max_errors}); "
                 "put the cause right and repeat the command: it asks them again"
             )
         if open_ends:
@@ -120,8 +122,8 @@ def evaluate(
         told["identity"] = asdict(model.identity)
         runfile.require_same(before, told, folder.path)
         if isinstance(model, Replay):
-            for load in loads:
-                model.fit(load.task, load.asked)  # before anything is written: a bad file leaves no run folder behind
+            for load in loads:  # before anything is written: a bad file leaves no run folder behind
+                _fit(model, load, by, progress)
             loads = [runner.part(load, model.of_part(load.task)) for load in loads]
         if fresh:
             folder.clear()
@@ -191,6 +193,17 @@ def _bench(config: RunConfig, loads: Sequence[runner.Load], fresh: bool, progres
         progress.note(f"--judge {config.judge}: none of these tasks is judged")
         return None
     return bench(config.judge, config.judge_rounds, fresh=fresh)
+
+
+def _fit(model: Replay, load: runner.Load, by: Bench | None, progress: Progress) -> None:
+    """Read the answers to a task. Raises UserError for a judge where there is nothing to judge, DataError."""
+    model.fit(load.task, load.asked)
+    if not (isinstance(load.task, JudgedTask) and model.published(load.task.name)):
+        return
+    known = f"{load.task.name}: judgements are known, and not the responses"
+    if by is not None:
+        raise UserError(f"--judge {by.judge.name}: {known}, so that nothing can be judged; leave it out")
+    progress.note(known)
 
 
 def _carry_out(

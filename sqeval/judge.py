@@ -9,16 +9,17 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from sqeval.endpoint import AGAIN, ATTEMPTS, DEFAULT_URL, FATAL, SHOWN, URL, Endpoint, endpoint, pause
 from sqeval.judged import Inquiry
+from sqeval.planner import digest
 from sqeval.report.text import plain
 
 __all__ = ["ATTEMPTS", "DEFAULT_URL", "TIMEOUT", "URL", "Judge", "JudgeError", "Reply", "judge_from_environment"]
@@ -53,9 +54,18 @@ class Judge:
         self._hidden = Endpoint(self.url, key).hidden
         self._opener = urllib.request.build_opener(_NoRedirect)
 
-    def ask(self, inquiry: Inquiry) -> Reply:
-        """Put a question. Raises JudgeError if there is no reply after `ATTEMPTS`."""
+    @property
+    def place(self) -> str:
+        """Tells judges of the same name at different addresses apart, without the address, which may hold secrets."""
+        return digest((self.url, self.name))[:16]
+
+    def ask(self, inquiry: Inquiry, stopped: Event) -> Reply:
+        """Put a question. Raises JudgeError if there is no reply after `ATTEMPTS`, or after the one that was under way
+        when `stopped` was set."""
+        problem = JudgeError("not asked: the judging was stopped")
         for attempt in range(ATTEMPTS):
+            if stopped.is_set():
+                break
             try:
                 return self._once(inquiry)
             except urllib.error.HTTPError as error:
@@ -70,7 +80,7 @@ class Judge:
             except ValueError as error:
                 problem, wait = JudgeError(f"not a chat completion: {self._hidden(str(error))}"), pause(attempt)
             if attempt + 1 < ATTEMPTS:
-                time.sleep(wait)
+                stopped.wait(wait)
         raise problem
 
     def _once(self, inquiry: Inquiry) -> Reply:

@@ -7,11 +7,15 @@ in between, and keeps every reply in the record, so that scores can be computed 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from sqeval.data.join import STRICT, Allow
 from sqeval.task import Sample, Score, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,26 @@ class Inquiry:
     temperature: float
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a file of published judgements says of one response in one round."""
+
+    reply: str
+    counted: str
+    """The plainest reply that is worth what the file says that this one was; it counts where the two differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Judgements that were published, without the responses that they are about."""
+
+    judge: str
+    version: str | None
+    """None: the file does not say."""
+    rounds: Mapping[str, Sequence[Verdict]]
+    """By sample id; each sample has as many."""
+
+
 class JudgedTask(Task):
     """A task whose responses are scored through a judge."""
 
@@ -31,6 +55,8 @@ class JudgedTask(Task):
     """The official judge; scores by another one are not comparable with published ones."""
     judging: ClassVar[str]
     """How the judge is asked, in a line."""
+    published: ClassVar[str] = ""
+    """The files of published judgements that `read_judgements` takes, in words; empty: none."""
 
     @abstractmethod
     def inquire(self, response: str, sample: Sample, replies: Sequence[str]) -> Inquiry | None:
@@ -44,6 +70,18 @@ class JudgedTask(Task):
         that. No round at all: there was no response to judge, and everything is wrong.
         """
 
+    def read_judgements(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> Verdicts | None:
+        """The published judgements in a file or folder; None if it holds something else, such as responses.
+
+        Raises DataError unless there is one of each sample; `allow` says what may be otherwise.
+        """
+        return None
+
     def score(self, response: str | None, sample: Sample) -> Score:
         """A response that nobody has judged has no score yet."""
         return self.judged(sample, ()) if response is None else Score(None, {})
+
+
+def is_published(judgement: Mapping[str, Any] | None) -> bool:
+    """Whether a judgement was published without the response, so that nobody knows the question that was asked."""
+    return judgement is not None and judgement.get("key", "") is None

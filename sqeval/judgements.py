@@ -25,7 +25,7 @@ class Judgements:
     def __init__(self, judge: Judge, *, reuse: bool = True) -> None:
         """`reuse` False: forget what was said before, and ask anew. Raises UserError for an unwritable cache."""
         self._judge = (judge.url, judge.name)
-        self.path = cache_home() / "judgements" / f"{digest(self._judge)[:16]}.jsonl"
+        self.path = cache_home() / "judgements" / f"{judge.place}.jsonl"
         self._lock = Lock()
         self._replies = _read(self.path) if reuse else {}
 

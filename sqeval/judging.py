@@ -7,20 +7,20 @@ task is judged, by one judge in one version: nothing is scored as if there had b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
 from sqeval.judge import URL, Judge, JudgeError, Reply, judge_from_environment
-from sqeval.judged import JudgedTask
+from sqeval.judged import JudgedTask, is_published
 from sqeval.judgements import Judgements
 from sqeval.planner import digest
 from sqeval.records import Record
 from sqeval.task import Sample
+from sqeval.threads import in_order
 
 Judgement = Mapping[str, Any]
-"""As it stands in samples.jsonl: judge, versions, key, rounds, error."""
+"""As it stands in samples.jsonl: judge, place, versions, key, rounds, error."""
 WORKERS = 8
 """Questions that are with the judge at a time."""
 PATIENCE = 5
@@ -73,24 +73,23 @@ def judge_all(
 
     `judged` is told how many are done, one after the other.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            done = []
-            for record in pool.map(lambda record: _record(task, samples[record.id], record, by), records):
-                done.append(record)
-                judged(len(done))
-        except BaseException:
-            if by is not None:
-                by.stopped.set()  # the threads are waited for, and have much to do otherwise
-            raise
+    done: list[Record] = []
+    try:
+        for record in in_order(lambda record: _record(task, samples[record.id], record, by), records, WORKERS):
+            done.append(record)
+            judged(len(done))
+    except BaseException:
+        if by is not None:
+            by.stopped.set()  # those that wait to ask again would go on behind our back
+        raise
     waiting = [record for record in done if record.error is None and not _has_rounds(record)]
     if waiting:
         return Judged(done, None, _why(task, waiting, len(done), by))
     found = [record.judgement for record in done if record.judgement is not None]
-    judges = {(j["judge"], version, len(j["rounds"])) for j in found for version in j["versions"]}
+    judges = {(j["judge"], j.get("place"), version, len(j["rounds"])) for j in found for version in j["versions"]}
     if len(judges) > 1:
         return Judged(done, None, _mixed(task, judges))
-    told = [{"name": name, "version": version, "rounds": rounds} for name, version, rounds in judges]
+    told = [{"name": name, "version": version, "rounds": rounds} for name, _, version, rounds in judges]
     return Judged(done, told[0] if told else None, None)
 
 
@@ -110,16 +109,22 @@ def _record(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) 
 def _standing(task: JudgedTask, sample: Sample, record: Record, by: Bench | None) -> Judgement | None:
     """The judgement that the record has, if it is about the same question and, where there is a judge, by that one."""
     found = record.judgement
-    if found is None or not found["rounds"] or found["key"] != _key(task, sample, str(record.response)):
+    if found is None or not found["rounds"]:
+        return None
+    if is_published(found):
+        return found
+    if found["key"] != _key(task, sample, str(record.response)):
         return None
     if by is None:
         return found
-    same = (found["judge"], len(found["rounds"])) == (by.judge.name, by.rounds)
+    theirs = found["judge"], found.get("place"), len(found["rounds"])  # no place: of before there was one
+    same = theirs == (by.judge.name, by.judge.place, by.rounds)
     return found if same and found["error"] is None and not by.anew else None
 
 
 def _judgement(task: JudgedTask, sample: Sample, response: str, by: Bench) -> Judgement:
-    told: dict[str, Any] = {"judge": by.judge.name, "versions": [], "key": _key(task, sample, response)}
+    told: dict[str, Any] = {"judge": by.judge.name, "place": by.judge.place, "versions": []}
+    told["key"] = _key(task, sample, response)
     try:
         rounds = [_round(task, sample, response, number, by) for number in range(by.rounds)]
     except JudgeError as error:
@@ -154,7 +159,7 @@ def _replies(
         reply = by.cache.get(key) if reuse else None
         kept = kept or reply is not None
         if reply is None:
-            reply = by.judge.ask(inquiry)
+            reply = by.judge.ask(inquiry, by.stopped)
             by.cache.put(key, reply)
         replies.append(reply)
     return replies, kept
@@ -187,10 +192,13 @@ def _why(task: JudgedTask, waiting: Sequence[Record], total: int, by: Bench | No
     )
 
 
-def _mixed(task: JudgedTask, judges: set[tuple[Any, Any, int]]) -> str:
-    named = " and ".join(f"{name} ({version}, {rounds} rounds)" for name, version, rounds in sorted(judges))
+def _mixed(task: JudgedTask, judges: set[tuple[str, str | None, str, int]]) -> str:
+    told = sorted({(name, version, rounds) for name, _, version, rounds in judges})
+    named = " and ".join(f"{name} ({version}, {rounds} rounds)" for name, version, rounds in told)
+    if len(told) < len(judges):
+        named += f" at different addresses ({URL})"
     return (
         f"{task.name}: judged by {named}, which are never mixed; name a judge that stays the same, such as "
-        f"{task.judge}, and judge the folder anew with `sqeval score --predictions FOLDER --judge NAME --name OTHER "
-        "--fresh`"
+        f"{task.judge} at one address, and judge the folder anew with `sqeval score --predictions FOLDER --judge NAME "
+        "--name OTHER --fresh`"
     )

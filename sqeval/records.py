@@ -34,7 +34,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     verbatim: bool = False
     """Whether the response is a final answer from an official result file, which is compared as it is."""
     judgement: Mapping[str, Any] | None = None
-    """What a judge said of the response: judge, versions, key, rounds of replies, error; None if none was asked."""
+    """What a judge said of the response: judge, place, versions, key, rounds of replies, error; None: not asked."""
 
     @property
     def failure(self) -> str | None:

@@ -12,7 +12,7 @@ from sqeval import epochs as repeats
 from sqeval.data.collection import paused
 from sqeval.data.root import DataRoot
 from sqeval.errors import DataError, UserError
-from sqeval.judged import JudgedTask
+from sqeval.judged import JudgedTask, is_published
 from sqeval.judging import Bench, judge_all
 from sqeval.model import Completion, Model, Verbatim
 from sqeval.models.replay import Replay, completion
@@ -223,9 +223,13 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
 
 
 def _submissions(plan: Plan, each: Sequence[Sequence[Record]]) -> dict[str, bytes]:
-    """Content by suffix. One answer a question, of the first epoch, and all questions: servers refuse other files."""
+    """Content by suffix. One answer a question, of the first epoch, and all questions: servers refuse other files.
+
+    None where only judgements are known."""
     task, answers = plan.load.task, each[0] if each else ()
     if len(answers) != len(plan.load.samples) or not plan.load.whole:
+        return {}
+    if isinstance(task, JudgedTask) and any(is_published(answer.judgement) for answer in answers):
         return {}
     usual = task.submission(answers)
     return {**dict([usual] if usual else []), **task.other_submissions(answers)}

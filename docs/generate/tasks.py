@@ -108,7 +108,8 @@ def _copy(mirror: object) -> str:
 
 def _fields(task: Task) -> str:
     final = [f"`{key}`, `{text}` (final answers)" for key, text in task.results]
-    return "; ".join([*final, *(f"`{key}`, `{text}`" for key, text in task.predictions)])
+    judged = [f"judged already: {task.published}"] if isinstance(task, JudgedTask) and task.published else []
+    return "; ".join([*final, *(f"`{key}`, `{text}`" for key, text in task.predictions), *judged])
 
 
 def _generation(settings: Settings) -> str:

@@ -61,6 +61,8 @@ def command(
     Official result files hold final answers, which are compared as they are, as the benchmark's own evaluator does.
     Responses, as in LLaVA's answer files and in a samples.jsonl, are first processed as the published numbers were.
 
+    Judgements of MM-Vet and LLaVA-Bench, which are published as files of grades and of reviews, need no judge.
+
     Example: sqeval score --task pope --data DIR --predictions answers.jsonl
 
     A run's responses scored as another evaluation would: sqeval score --predictions results/try --protocol lmms

@@ -203,6 +203,8 @@ def _facts(task: Task) -> RenderableType:
         grid.add_row("scores files with", Text(f"{id_field}, {text_field} (final answers, compared as they are)"))
     for id_field, text_field in task.predictions:
         grid.add_row("scores files with", Text(f"{id_field}, {text_field}"))
+    if isinstance(task, JudgedTask) and task.published:
+        grid.add_row("scores files with", Text(f"{task.published} (judged already)"))
     return grid
 
 

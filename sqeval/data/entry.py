@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
@@ -62,6 +63,14 @@ class Entry:
             if type(item) is not str or not is_text(item):
                 raise self.error(f"expected a string, found {show(item)}", f"{name}[{i}]")
         return items
+
+    def numbers(self, name: str) -> list[float]:
+        """A list field whose every item must be a finite number."""
+        items: list[Any] = self.get(name, list)
+        for i, item in enumerate(items):
+            if type(item) not in (int, float) or not abs(item) <= sys.float_info.max:
+                raise self.error(f"expected a number, found {show(item)}", f"{name}[{i}]")
+        return [float(item) for item in items]
 
     def entry(self, name: str) -> Entry:
         """A field that must be an object."""

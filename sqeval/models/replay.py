@@ -1,4 +1,7 @@
-"""Answers that exist already: a predictions file in a benchmark's result format, or a run of ours."""
+"""Answers that exist already: a predictions file in a benchmark's result format, or a run of ours.
+
+Of a task that is judged there may also be published judgements, without the answers that they are about.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from sqeval.config import RunConfig
 from sqeval.data.collection import paused
 from sqeval.data.join import STRICT, Allow, joined
 from sqeval.errors import DataError, UserError
+from sqeval.judged import JudgedTask, Verdict, Verdicts, is_published
 from sqeval.model import Completion, FinishReason, Group, Identity, Verbatim
 from sqeval.models.kinds import ModelKind, Note
 from sqeval.protocol import ASKED, OFFICIAL, protocol_of
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from sqeval.task import Sample, Task
 
 MISSING = "no prediction in the file"
+UNKNOWN = "unknown"
+"""Version of a judge of which a file of judgements does not tell it."""
 
 
 class Replay:
@@ -57,8 +63,15 @@ class Replay:
         path = self._path / task.name / SAMPLES if self.of_run else self._path
         if self.of_run or _is_ours(path):
             self._answers[task.name] = _ours(path, task.name, samples, self._allow)
+        elif isinstance(task, JudgedTask) and (found := task.read_judgements(path, samples, self._allow)) is not None:
+            self._answers[task.name] = _judged(task, found, samples)
         else:
             self._answers[task.name] = task.read_predictions(path, samples, self._allow)
+
+    def published(self, task: str) -> bool:
+        """Whether judgements of this task, which was fitted, are known without the responses."""
+        answers = self._answers[task].values()
+        return any(isinstance(answer, Completion) and is_published(answer.judgement) for answer in answers)
 
     def answer(self, task: str, key: str) -> Completion:
         """The answer to one question of a task that was fitted."""
@@ -89,6 +102,23 @@ def _ours(path: Path, task: str, samples: Sequence[Sample], allow: Allow) -> dic
         raise UserError(f"{path}: ends in the middle of a line; finish the run first")
     keys, ids = [record.id for record in records], {sample.id for sample in samples}
     return {key: completion(task, record) for key, record in joined(path, keys, records, ids, allow).items()}
+
+
+def _judged(task: JudgedTask, found: Verdicts, samples: Sequence[Sample]) -> dict[str, Completion]:
+    """Answers that nobody knows, with the judgement of each."""
+    told = {"judge": found.judge, "place": None, "versions": [found.version or UNKNOWN], "key": None, "error": None}
+    answers = {}
+    for sample in samples:
+        if sample.id in found.rounds:
+            rounds = [[_worth(task, sample, verdict)] for verdict in found.rounds[sample.id]]
+            answers[sample.id] = Completion(task.name, sample.id, "", judgement={**told, "rounds": rounds})
+    return answers
+
+
+def _worth(task: JudgedTask, sample: Sample, verdict: Verdict) -> str:
+    """The judge's reply, unless the official number beside it is another: that alone is what was summed up."""
+    reply, counted = (task.judged(sample, [[text]]).values for text in (verdict.reply, verdict.counted))
+    return verdict.reply if reply == counted else verdict.counted
 
 
 def completion(task: str, record: Record) -> Completion:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sqeval.data.entry import Entry, image_named
 from sqeval.data.files import read_lines, require_unique
+from sqeval.data.join import STRICT, Allow
 from sqeval.data.layout import LINES, Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.root import DataRoot
-from sqeval.judged import Inquiry, JudgedTask
+from sqeval.judged import Inquiry, JudgedTask, Verdicts
 from sqeval.metrics import Floats, cells
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score, Size, WantedFile
+from sqeval_tasks.llava_reviews import read_reviews
 
 FOLDER, SOURCE = "llava-bench-in-the-wild", "liuhaotian/llava-bench-in-the-wild on the Hugging Face hub"
 CATEGORIES = ("conv", "detail", "complex")
@@ -65,6 +68,7 @@ class LLaVAWild(JudgedTask):
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0314"
     judging = "captions, reference and response; two ratings of 1 to 10 at temperature 0.2 (LLaVA-1.5: 3 rounds)"
+    published = "question_id, content, tuple, LLaVA's reviews; or a folder with a file a round"
 
     def samples(self, root: DataRoot) -> list[Sample]:
         questions = read_lines(root.file(f"{FOLDER}/questions.jsonl"))
@@ -113,6 +117,10 @@ class LLaVAWild(JudgedTask):
         }
         return Score(", ".join(read) if read and len(read) == len(found) else None, values)
 
+    def read_judgements(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> Verdicts | None:
+        """LLaVA's file of reviews, or a folder with those of several rounds."""
+        return read_reviews(path, {sample.id: sample.tags["category"] for sample in samples}, allow)
+
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         """`relative`, then the mean ratings of answers and references as tenths, each over all and by category."""
         rounds = max((sum(name.startswith("answer") for name in r.scores) for r in records), default=1)
@@ -139,8 +147,13 @@ def relative(sums: Floats) -> Floats:
 
     0 where the references have no positive rating: every reply was unreadable.
     """
-    above, below = (np.round(means, 3) for means in (_means(sums, "answer"), _means(sums, "reference")))
+    above, below = (_rounded(_means(sums, side)) for side in ("answer", "reference"))
     return np.asarray(np.divide(above, below, out=np.zeros(below.shape), where=below > 0).mean(axis=-1))
+
+
+def _rounded(means: Floats) -> Floats:
+    """To 3 decimals as Python's floats are: numpy multiplies by 1,000 first, and ties fall otherwise."""
+    return np.array([round(mean, 3) for mean in means.ravel().tolist()]).reshape(means.shape)
 
 
 def answer(sums: Floats) -> Floats:

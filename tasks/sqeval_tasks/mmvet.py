@@ -16,12 +16,13 @@ from sqeval.data.layout import TABLE, Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import is_object_with, read_by_id
 from sqeval.data.root import DataRoot
-from sqeval.judged import Inquiry, JudgedTask
+from sqeval.judged import Inquiry, JudgedTask, Verdicts
 from sqeval.metrics import Floats, column
 from sqeval.model import Settings
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score, Size, WantedFile
+from sqeval_tasks.mmvet_grades import read_grades
 
 CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 _MEME = (
@@ -76,6 +77,7 @@ class MMVet(JudgedTask):
     settings = Settings(max_new_tokens=1024)
     judge = "gpt-4-0613"
     judging = "few-shot table, one number of 3 tokens at temperature 0, up to 5 tries (the paper: 5 rounds)"
+    published = "{v1_0: {model, content, score}}, the evaluator's grades"
 
     def samples(self, root: DataRoot) -> list[Sample]:
         return [_sample(root, key, entry) for key, entry in read_table(root.file("mmvet/mm-vet.json")).items()]
@@ -139,6 +141,10 @@ class MMVet(JudgedTask):
             rename=lambda key: f"v1_{key}" if key.isdecimal() else key,
             allow=allow,
         )
+
+    def read_judgements(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> Verdicts | None:
+        """The evaluator's file of grades, which its authors and others publish."""
+        return read_grades(path, {sample.id for sample in samples}, allow)
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file, which the authors' own judge takes."""

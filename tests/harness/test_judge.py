@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from judge_server import judging
@@ -16,18 +18,28 @@ from sqeval.judgements import Judgements
 INQUIRY = Inquiry((("system", "Be fair."), ("user", "ü?")), max_tokens=3, temperature=0.5)
 
 
+class Unhurried(Event):
+    """Never set, and waits for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float | None] = []
+        """Seconds that would have been waited."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout)
+        return False
+
+
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that would have been waited."""
-    found: list[float] = []
-    monkeypatch.setattr("time.sleep", found.append)
-    return found
+def unhurried() -> Unhurried:
+    return Unhurried()
 
 
 def test_what_is_sent_and_what_comes_back() -> None:
     with judging(lambda question, number: "0.7") as court:
-        assert Judge("gpt", court.url + "/", "sk-secret").ask(INQUIRY) == Reply("0.7", "judge-0613")
-        Judge("gpt", court.url).ask(INQUIRY)
+        assert Judge("gpt", court.url + "/", "sk-secret").ask(INQUIRY, Event()) == Reply("0.7", "judge-0613")
+        Judge("gpt", court.url).ask(INQUIRY, Event())
     messages = [{"role": "system", "content": "Be fair."}, {"role": "user", "content": "ü?"}]
     asked = {"model": "gpt", "messages": messages, "max_tokens": 3, "temperature": 0.5}
     assert court.asked[0] == {"path": "/v1/chat/completions", **asked}
@@ -35,10 +47,10 @@ def test_what_is_sent_and_what_comes_back() -> None:
 
 
 @pytest.mark.parametrize("trouble", [(429, "slow down"), (500, "oops"), (503, "busy"), b"<html>", b'{"choices": []}'])
-def test_what_passes_is_tried_again(trouble: tuple[int, str] | bytes, pauses: list[float]) -> None:
+def test_what_passes_is_tried_again(trouble: tuple[int, str] | bytes, unhurried: Unhurried) -> None:
     with judging(lambda question, number: trouble if number < 3 else "1.0") as court:
-        assert Judge("gpt", court.url).ask(INQUIRY).text == "1.0"
-    assert pauses == [1.0, 2.0, 4.0]
+        assert Judge("gpt", court.url).ask(INQUIRY, unhurried).text == "1.0"
+    assert unhurried.pauses == [1.0, 2.0, 4.0]
 
 
 @pytest.mark.parametrize(
@@ -54,28 +66,51 @@ def test_what_passes_is_tried_again(trouble: tuple[int, str] | bytes, pauses: li
     ],
 )
 def test_what_does_not_pass(
-    trouble: tuple[int, str] | bytes, tries: int, message: str, fatal: bool, pauses: list[float]
+    trouble: tuple[int, str] | bytes, tries: int, message: str, fatal: bool, unhurried: Unhurried
 ) -> None:
     with judging(lambda question, number: trouble) as court, pytest.raises(JudgeError, match=message) as caught:
-        Judge("gpt", court.url, "sk-secret").ask(INQUIRY)
-    assert len(court.asked) == tries == len(pauses) + 1
+        Judge("gpt", court.url, "sk-secret").ask(INQUIRY, unhurried)
+    assert len(court.asked) == tries == len(unhurried.pauses) + 1
     assert caught.value.fatal is fatal
     assert "secret" not in str(caught.value)
 
 
-def test_nobody_is_there(pauses: list[float]) -> None:
+def test_nobody_is_there(unhurried: Unhurried) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         with pytest.raises(JudgeError, match=r"no answer .*refused") as caught:
-            Judge("gpt", url).ask(INQUIRY)
+            Judge("gpt", url).ask(INQUIRY, unhurried)
     assert caught.value.fatal
-    assert len(pauses) == ATTEMPTS - 1
+    assert len(unhurried.pauses) == ATTEMPTS - 1
 
 
 def test_a_refusal_to_speak_is_a_reply_without_text() -> None:
     with judging(lambda question, number: b'{"choices": [{"message": {"content": null}}]}') as court:
-        assert Judge("gpt", court.url).ask(INQUIRY) == Reply("", "gpt")
+        assert Judge("gpt", court.url).ask(INQUIRY, Event()) == Reply("", "gpt")
+
+
+def test_who_is_stopped_does_not_ask_again() -> None:
+    stopped = Event()
+
+    def busy(question: dict[str, Any], number: int) -> tuple[int, str]:
+        stopped.set()
+        return 503, "busy"
+
+    with judging(busy) as court:
+        judge = Judge("gpt", court.url)
+        with pytest.raises(JudgeError, match="HTTP 503: busy"):
+            judge.ask(INQUIRY, stopped)
+        with pytest.raises(JudgeError, match="not asked"):
+            judge.ask(INQUIRY, stopped)
+    assert len(court.asked) == 1
+
+
+def test_the_place_tells_judges_apart_and_not_where_they_are() -> None:
+    judges = [Judge("gpt", "http://host/v1"), Judge("gpt", "http://b/v1"), Judge("other", "http://host/v1")]
+    assert len({judge.place for judge in judges}) == 3
+    assert judges[0].place == Judge("gpt", "http://host/v1/", "sk-secret").place
+    assert not any("host" in judge.place for judge in judges)
 
 
 @pytest.mark.parametrize(

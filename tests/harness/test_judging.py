@@ -21,7 +21,7 @@ from sqeval.comparison import Rules
 from sqeval.config import RunConfig
 from sqeval.errors import UserError
 from sqeval.evaluation import evaluate
-from sqeval.judge import Reply
+from sqeval.judge import Judge, Reply
 from sqeval.judgements import Judgements
 from sqeval.model import Completion, Group, Identity
 from sqeval.report.leaderboard import title
@@ -62,7 +62,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     write_llava_wild(write_mmvet(tmp_path / "data"))
     monkeypatch.syspath_prepend(str(write_judged_plugins(tmp_path / "site")))
     monkeypatch.setenv("SQEVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sqeval.judge.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("sqeval.judge.pause", lambda attempt, header=None: 0.0)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
 
     def make(**changes: Any) -> RunConfig:
@@ -104,6 +104,7 @@ def test_both_tasks_are_judged_in_a_run(config: Make, court: Court) -> None:
     assert status(whole) == "complete"
     first = lines(whole)[0]["judgement"]
     assert (first["rounds"], first["versions"], first["error"]) == ([["0.5"], ["0.5"]], ["judge-0613"], None)
+    assert first["place"] == Judge("gpt-4", court.url).place
     assert len(court.asked) == 2 * (4 + 4)
     assert set(court.keys) == {"Bearer sk-very-secret-key"}
     assert evaluate(whole, model=Speaker()).untouched
@@ -260,6 +261,52 @@ def test_a_judge_that_changes_under_way_gives_no_score(config: Make, court: Cour
     assert metrics(anew)["judge"]["version"] == "judge-2"
 
 
+def test_the_same_name_at_another_address_is_another_judge(
+    config: Make, court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both servers say that they are the same version."""
+    court.replying = lambda q, n: (400, "no") if "Where" in q["messages"][0]["content"].split("\n")[-1] else fair(q, n)
+    assert evaluate(config(judge="gpt-4"), model=Speaker()).waits
+    with judging(lambda question, number: "1.0") as other:
+        monkeypatch.setenv("OPENAI_BASE_URL", other.url)
+        assert not evaluate(config(judge="gpt-4"), model=Speaker()).waits
+        assert len(other.asked) == 4
+    assert {line["judgement"]["place"] for line in lines(config())} == {Judge("gpt-4", other.url).place}
+    assert metrics(config())["metrics"]["score"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("places", [["0" * 16, "1" * 16], [None, "1" * 16]])
+def test_a_run_of_two_addresses_gives_no_score(places: list[str | None], config: Make, court: Court) -> None:
+    """As an earlier version left it; without a judge nobody can be asked anew."""
+    evaluate(config(judge="gpt-4"), model=Speaker())
+    rows = lines(config())
+    for place, row in zip(places, rows, strict=False):
+        row["judgement"]["place"] = place
+    for row in rows:
+        if row["judgement"]["place"] is None:
+            del row["judgement"]["place"]
+    samples = config().folder / "mmvet" / "samples.jsonl"
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    again = config(model="replay", ckpt=str(config().folder), name="again")
+    waits = evaluate(again, kind="score").waits["mmvet"]
+    assert "judged by gpt-4 (judge-0613, 1 rounds) at different addresses (OPENAI_BASE_URL), which are never" in waits
+    assert "at one address, and judge the folder anew with `sqeval score --predictions FOLDER --judge NAME" in waits
+    anew = config(model="replay", ckpt=str(config().folder), name="anew", judge="gpt-4")
+    assert not evaluate(anew, kind="score").waits
+
+
+def test_judgements_without_a_place_are_still_read(config: Make, court: Court) -> None:
+    evaluate(config(judge="gpt-4"), model=Speaker())
+    before, rows = metrics(config()), lines(config())
+    for row in rows:
+        del row["judgement"]["place"]
+    samples = config().folder / "mmvet" / "samples.jsonl"
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    again = config(model="replay", ckpt=str(config().folder), name="again")
+    assert not evaluate(again, kind="score").waits
+    assert metrics(again) == before
+
+
 def sqeval(*arguments: object, code: int) -> Any:
     result: Any = CliRunner().invoke(app, [str(a) for a in arguments], prog_name="sqeval")
     assert result.exit_code == code, (result.exception, result.output)
@@ -278,7 +325,8 @@ def test_as_it_is_typed(config: Make, court: Court, tmp_path: Path, monkeypatch:
     assert "judged by gpt-4 (judge-0613), rounds: 1" in later.stdout
     assert "none of these tasks is judged" not in later.stderr
     court.replying = lambda question, number: "?"
-    assert "4 samples errored" in sqeval(*run, "--judge", "other", code=5).stderr
+    unread = sqeval(*run, "--judge", "other", code=5).stderr
+    assert "4 samples errored and count as wrong, or as the protocol has it where a judge's reply cannot be" in unread
     monkeypatch.delenv("OPENAI_BASE_URL")
     monkeypatch.delenv("OPENAI_API_KEY")
     assert "set OPENAI_API_KEY" in sqeval(*run, "--judge", "gpt-4", code=2).stderr
