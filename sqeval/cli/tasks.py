@@ -80,7 +80,13 @@ def show(
         str,
         typer.Argument(help="Name of the benchmark, as `sqeval tasks list` has it.", autocompletion=completion.task),
     ],
-    data: Annotated[str, typer.Option(help="Folder of official files, or `mini`; the prompts come from it.")] = "mini",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of official files, or `mini`; the prompts come from it.",
+            show_default="`mini`, where it has the benchmark",
+        ),
+    ] = None,
     protocol: Annotated[str | None, typer.Option(help="Whose evaluation to show.", show_default="official")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -100,8 +106,10 @@ def show(
     from sqeval.report.text import plain
 
     task = get_task(name, protocol or OFFICIAL)
+    root = open_root(data or "mini", [task]).for_task(name)
+    lacking = data is None and not all(root.has(wanted) for wanted in task.wanted(root) if wanted.required)
     if as_json:
-        print_json(_shown(task, open_root(data, [task]).for_task(name)))
+        print_json(_shown(task, None if lacking else root))
         return
     console = Console()
     console.print(Text.assemble((task.name, "bold"), f" (version {task.version})  {task.description}"))
@@ -111,7 +119,9 @@ def show(
     for variant in [*([] if task.protocol == OFFICIAL else [task]), *others]:
         console.print(_departures(variant))
 
-    root = open_root(data, [task]).for_task(name)
+    if lacking:
+        console.print(Text("\nThe mini suite has nothing of it: --data DIR shows prompts.", style="dim"))
+        return
     samples = task.samples(root)
     console.print(_sizes(root, samples, task.data_version(root, samples)))
     for sample in _spread(samples, PROMPTS_SHOWN):
@@ -127,21 +137,21 @@ def show(
             console.print(Panel(_lines(prompt), title=title, title_align="left"))
 
 
-def _shown(task: Task, root: DataRoot) -> dict[str, Any]:
-    """For programs: what `show` prints of the task itself."""
+def _shown(task: Task, root: DataRoot | None) -> dict[str, Any]:
+    """For programs: what `show` prints of the task itself, without data where there is no `root`."""
     from dataclasses import asdict
 
-    samples = task.samples(root)
+    samples = [] if root is None else task.samples(root)
     facts = ("version", "description", "citation", "protocol", "primary", "measure", "splits", "selectable", "differs")
     return {
         "task": task.name,
         **{fact: getattr(task, fact) for fact in facts},
         "settings": asdict(task.settings),
         "files": [{"path": f.path, "source": f.source, "required": f.required} for f in task.files],
-        "data": root.name,
-        "data_version": task.data_version(root, samples),
-        "questions": len(samples),
-        "images": len({sample.image.key for sample in samples if sample.image}),
+        "data": root and root.name,
+        "data_version": root and task.data_version(root, samples),
+        "questions": root and len(samples),
+        "images": root and len({sample.image.key for sample in samples if sample.image}),
         "prompts": [
             {
                 "id": sample.id,

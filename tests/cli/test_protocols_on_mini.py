@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sqeval.cli.app import app
-from sqeval.registry import get_task
+from sqeval.registry import get_task, task_names
 
 PROTOCOLS = ("official", "llava", "lmms")
 QUESTIONS = ("vqav2", "gqa", "scienceqa", "pope", "mmbench")
@@ -63,3 +63,13 @@ def test_show_of_a_protocol_has_its_prompts() -> None:
     shown = sqeval("tasks", "show", "mmbench", "--protocol", "lmms").stdout
     assert shown.count("There are several options:") >= 3
     assert "protocol llava: " in shown
+
+
+@pytest.mark.parametrize("name", sorted({*task_names()} - {*QUESTIONS, *CAPTIONS}))
+def test_show_needs_no_data(name: str) -> None:
+    """Of benchmarks that the mini suite has nothing of: all but the prompts."""
+    shown = sqeval("tasks", "show", name).stdout
+    assert "protocol lmms: " in shown
+    assert "--data DIR shows prompts" in shown.splitlines()[-1]
+    told = json.loads(sqeval("tasks", "show", name, "--json").stdout)
+    assert (told["data"], told["questions"], told["prompts"]) == (None, None, [])
