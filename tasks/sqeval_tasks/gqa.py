@@ -16,6 +16,7 @@ from sqeval.data.layout import LIST, TABLE, Records
 from sqeval.data.mirror import Mirror
 from sqeval.data.predictions import read_by_id
 from sqeval.data.root import DataRoot
+from sqeval.data.splits import Split, all_files, present
 from sqeval.metrics import column, means, ratio, ratio_of_sums
 from sqeval.model import Settings, Verbatim
 from sqeval.records import Record
@@ -28,18 +29,10 @@ CHOICES = "gqa/testdev_balanced_choices.json"
 SCENES = "gqa/testdev_balanced_sceneGraphs.json"
 ATTENTIONS = "gqa/testdev_balanced_attentions.json"
 SOURCE = "cs.stanford.edu/people/dorarad/gqa, questions 1.2"
-
-
-class GQA(Task):
-    """The balanced questions of testdev. Unbalanced ones in the file are asked too, but count for consistency only."""
-
-    name = "gqa"
-    version = "2"
-    description = "compositional visual questions with exact-match answers"
-    citation = "Hudson and Manning 2019, GQA: A New Dataset for Real-World Visual Reasoning, CVPR"
-    primary = "accuracy"
-    measure = "accuracy by exact match"
-    files = (
+IMAGES = WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images")
+TESTDEV = Split(
+    "testdev_balanced",
+    (
         WantedFile(QUESTIONS, SOURCE, records=(Records(TABLE),)),
         WantedFile(CHOICES, f"{SOURCE}; for validity and plausibility", required=False, records=(Records(TABLE),)),
         WantedFile(
@@ -54,14 +47,51 @@ class GQA(Task):
             required=False,
             records=(Records(TABLE, of="image"),),
         ),
-        WantedFile("gqa/images/*", "cs.stanford.edu/people/dorarad/gqa, images"),
-    )
-    splits: ClassVar[Mapping[str, str]] = {"testdev_balanced": "12,578 questions on 398 images"}
-    sizes: ClassVar[Mapping[str, Size]] = {"": Size(12_578, 398)}
+        IMAGES,
+    ),
+    "gqa/images",
+)
+SUBMISSION = Split(
+    "submission",
+    (
+        WantedFile("gqa/submission_all_questions.json", f"{SOURCE} (for the server)", records=(Records(TABLE),)),
+        IMAGES,
+    ),
+    "gqa/images",
+    public=False,
+)
+SPLITS = (TESTDEV, SUBMISSION)
+
+
+class GQA(Task):
+    """The balanced questions of testdev. Unbalanced ones in the file are asked too, but count for consistency only.
+
+    Where they are not there, the questions whose answers the evaluation server alone knows: they have no score.
+    """
+
+    name = "gqa"
+    version = "2"
+    description = "compositional visual questions with exact-match answers"
+    citation = "Hudson and Manning 2019, GQA: A New Dataset for Real-World Visual Reasoning, CVPR"
+    primary = "accuracy"
+    measure = "accuracy by exact match"
+    files = all_files(SPLITS)
+    splits: ClassVar[Mapping[str, str]] = {
+        "testdev_balanced": "12,578 questions on 398 images",
+        "submission": "the server's, without answers; read where testdev is not there",
+    }
+    selectable = tuple(split.name for split in SPLITS)
+    sizes: ClassVar[Mapping[str, Size]] = {"testdev_balanced": Size(12_578, 398)}
     settings = Settings(max_new_tokens=128)
     results = (("questionId", "prediction"),)
 
+    def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
+        return present(root, SPLITS).files
+
     def samples(self, root: DataRoot) -> list[Sample]:
+        split = present(root, SPLITS)
+        if split is SUBMISSION:
+            return [_hidden(root, key, entry) for key, entry in read_table(root.file(split.questions)).items()]
         found = root.find(CHOICES)
         choices = None if found is None else read_table(found)
         questions = read_table(root.file(QUESTIONS))
@@ -80,11 +110,11 @@ class GQA(Task):
         return f"{sample.question}\nAnswer the question using a single word or phrase."
 
     def gold(self, sample: Sample) -> str:
-        return str(sample.reference["answer"])
+        return "" if sample.reference is None else str(sample.reference["answer"])
 
     def score(self, response: str | None, sample: Sample) -> Score:
         answer = response if response is None or isinstance(response, Verbatim) else gqa.normalize(response)
-        values = {"accuracy": float(answer == sample.reference["answer"])}
+        values = {} if sample.reference is None else {"accuracy": float(answer == sample.reference["answer"])}
         for name in ("valid", "plausible"):
             if name in sample.metadata:
                 values[name] = float(answer in sample.metadata[name])
@@ -93,16 +123,22 @@ class GQA(Task):
         return Score(answer if response and response.strip() else None, values)
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
-        balanced = [record for record in records if record.reference["balanced"]]
+        balanced = [record for record in records if record.reference is not None and record.reference["balanced"]]
         accuracy, *breakdown = means(balanced, "accuracy", ["structural", "semantic", "steps", "words"])
         open_ended = [record for record in balanced if record.tags["structural"] == "query"]
         binary = [record for record in balanced if record.tags["structural"] != "query"]
+        if not balanced:
+            return [accuracy]
         found = [accuracy, column("binary", binary, "accuracy"), column("open", open_ended, "accuracy")]
         found += _consistency(records, balanced)
         for name, score in (("validity", "valid"), ("plausibility", "plausible"), ("grounding", "grounding")):
-            if balanced and all(score in record.scores for record in balanced):
+            if all(score in record.scores for record in balanced):
                 found.append(column(name, balanced, score))
         return [*found, *_distribution(balanced), *breakdown]
+
+    def data_version(self, root: DataRoot, samples: Sequence[Sample]) -> str | None:
+        split = present(root, SPLITS)
+        return None if split.public else split.version
 
     def read_predictions(self, path: Path, samples: Sequence[Sample], allow: Allow = STRICT) -> dict[str, str]:
         """An id that was written as a number has lost its leading zeros; it gets them back where that is clear."""
@@ -145,6 +181,11 @@ def _sample(root: DataRoot, key: str, entry: Entry, choices: Mapping[str, Entry]
         for name in ("valid", "plausible"):
             metadata[name] = gqa.acceptable(choices[key].strings(name), detailed)
     return Sample(key, image, question, reference, image.key, tags, metadata)
+
+
+def _hidden(root: DataRoot, key: str, entry: Entry) -> Sample:
+    image = image_named(root, "gqa/images", entry, "imageId", ".jpg")
+    return Sample(key, image, entry.get("question", str), None, image.key)
 
 
 def _groundings(root: DataRoot, questions: Mapping[str, Entry]) -> dict[str, float]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from answering import answered, data_root, values, write_json
 
+from sqeval.config import resolve
 from sqeval.errors import DataError, UserError
+from sqeval.evaluation import evaluate
 from sqeval.task import Sample, Score
 from sqeval_tasks.gqa import ATTENTIONS, CHOICES, GQA, QUESTIONS, SCENES
 
@@ -116,6 +118,26 @@ def test_official_predictions_are_compared_as_they_are(tmp_path: Path) -> None:
     assert TASK.submission(answered(TASK, samples, lambda sample: "No."))[1] == (
         b'[{"questionId": "1001", "prediction": "no"}]'
     )
+
+
+@pytest.mark.parametrize("protocol", ["official", "llava", "lmms"])
+def test_the_server_s_questions_have_no_score_and_a_submission(tmp_path: Path, protocol: str) -> None:
+    """As a rule nothing is known of them but question and image."""
+    asked = {key: {"question": text, "imageId": "n1"} for key, text in (("070", "Is it red?"), ("2", "Who?"))}
+    write_json(tmp_path, "data/gqa/submission_all_questions.json", asked)
+    rows = [{"questionId": key, "prediction": text} for key, text in (("2", "man"), ("070", "no"))]
+    said = write_json(tmp_path, "said.json", rows)
+    given = {"tasks": "gqa", "data": str(tmp_path / "data"), "out": str(tmp_path), "protocol": protocol, "name": "run"}
+    outcome = evaluate(resolve({**given, "model": "replay", "ckpt": str(said)}), kind="score")
+    metrics = outcome.metrics["gqa"]
+    assert metrics["metrics"]["accuracy"]["value"] is None
+    assert metrics["data_version"] == "submission (no score: the answers are not public)"
+    (submission,) = outcome.hidden("gqa")
+    assert json.loads(submission.read_bytes()) == [
+        {"questionId": "070", "prediction": "no"}, {"questionId": "2", "prediction": "man"},
+    ]  # fmt: skip
+    prompts = [json.loads(line)["prompt"] for line in (outcome.folder / "gqa" / "samples.jsonl").open()]
+    assert prompts[0] == "Is it red?\nAnswer the question using a single word or phrase."
 
 
 @pytest.mark.parametrize(

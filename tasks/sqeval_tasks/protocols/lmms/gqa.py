@@ -28,9 +28,11 @@ class LmmsGQA(GQA):
 
     def score(self, response: str | None, sample: Sample) -> Score:
         answer = None if response is None else lmms.exact(response)
-        right = answer == lmms.exact(sample.reference["answer"])
-        return Score(answer if answer and answer.strip() else None, {"accuracy": float(right)})
+        parsed = answer if answer and answer.strip() else None
+        if sample.reference is None:
+            return Score(parsed, {})
+        return Score(parsed, {"accuracy": float(answer == lmms.exact(sample.reference["answer"]))})
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
-        balanced = [record for record in records if record.reference["balanced"]]
+        balanced = [record for record in records if record.reference is not None and record.reference["balanced"]]
         return means(balanced, "accuracy", ["structural", "semantic", "steps", "words"])
