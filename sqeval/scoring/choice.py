@@ -8,7 +8,7 @@ from collections.abc import Mapping
 _SCIENCEQA_LETTERS = "ABCDE"
 _ANSWER_IS = re.compile(r"The answer is ([A-Z]).")  # the final period is a wildcard in the official code as well
 
-_NO_RESPONSE = "Failed to obtain answer via API"
+NO_RESPONSE = "Failed to obtain answer via API"
 _REFUSALS = (
     "Sorry, I can't help with images of people yet.",
     "I can't process this file.",
@@ -50,7 +50,7 @@ def mmbench_letter(response: str, options: Mapping[str, str]) -> str | None:
     `can_infer` as of 2026 (e8e78f0).
     """
     letter = _lone_letter(response, options, _LAST_WORDS)
-    if letter is None and _NO_RESPONSE not in response:
+    if letter is None and NO_RESPONSE not in response:
         phrase = _VERBOSE.search(response)
         letter = phrase[1].upper() if phrase and phrase[1].upper() in options else None
     if letter is None and len(response.lower()) <= 2 * sum(map(len, options.values())):
@@ -66,7 +66,7 @@ def mmbench_letter_2023(response: str, options: Mapping[str, str]) -> str | None
 
 def _lone_letter(response: str, options: Mapping[str, str], last: int | None) -> str | None:
     """The only option's letter among the words, if its first occurrence is one of the `last` words (None: anywhere)."""
-    if _NO_RESPONSE in response:
+    if NO_RESPONSE in response:
         return None
     if any(refusal in response for refusal in _REFUSALS):
         return NONE_OF_THEM

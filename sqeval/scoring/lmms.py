@@ -6,10 +6,12 @@ metric exact_match.  Not official: it explains differences from tables that were
 
 from __future__ import annotations
 
+import re
 import statistics
 import string
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +23,40 @@ Floats = NDArray[np.float64]
 POPE_COUNTS = (*yesno.COUNTS, "unread_yes", "unread_no")
 """Columns of counts: the four cells, then answers that are neither yes nor no, by their label."""
 
+THOUGHTS = (("<think>", "</think>"), ("<analysis>", "</analysis>"))
+"""Tags that its command line takes out of every response, unless it is told otherwise."""
+_COMMAS_IN_NUMBER = re.compile(r"(?<=\d),+(?=\d)")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
+@overload
+def said(response: str) -> str: ...
+@overload
+def said(response: None) -> None: ...
+def said(response: str | None) -> str | None:
+    """What is left of a response before any task looks at it: no thoughts between tags, no space at its ends.
+
+    A closing tag without its opening one ends thoughts that the prompt began.
+    """
+    if response is None:
+        return None
+    for begin, end in THOUGHTS:
+        while (start := response.find(begin)) >= 0 and (stop := response.find(end, start)) >= 0:
+            response = response[:start] + response[stop + len(end) :]
+        if begin not in response:
+            response = response.rpartition(end)[2]
+    return response.strip()
+
+
+@lru_cache(maxsize=1 << 18)
 def vqa_normalize(text: str) -> str:
-    """What happens to every answer and every prediction of VQAv2, also where all ten people agree."""
-    return vqa.normalize(vqa.strip(text))
+    """What happens to every answer and every prediction of VQAv2, also where all ten people agree.
+
+    As the evaluator does it, but for one of its patterns: several commas between two digits are a comma in a number
+    here, and make all marks disappear.
+    """
+    text = vqa.strip(text)
+    return vqa.map_words(vqa.remove_punctuation(text, _COMMAS_IN_NUMBER))
 
 
 def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from sqeval.scoring.choice import NO_RESPONSE
+
 LETTERS = "ABCDE"
 """The matcher looks for all five, whichever options there are."""
 AROUND = (
@@ -31,7 +33,8 @@ def matched(response: str, options: Mapping[str, str]) -> str | None:
     """The letter that stands alone or is marked, else the only option whose text is in the response; None if there is
     no such. `options` maps letters to texts; the letter need not be one of them."""
     text = response.strip()
-    return _marked(text.split()) or _named(text.lower(), options)
+    marked = None if NO_RESPONSE in response else _marked(text.split())
+    return marked or _named(text.lower(), options)
 
 
 def extracted(response: str, letters: Collection[str]) -> str | None:

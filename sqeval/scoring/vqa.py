@@ -23,14 +23,14 @@ def strip(text: str) -> str:
     return text.replace("\n", " ").replace("\t", " ").strip()
 
 
-def remove_punctuation(text: str) -> str:
+def remove_punctuation(text: str, comma_in_number: re.Pattern[str] = _COMMA_IN_NUMBER) -> str:
     """The evaluator's punctuation pass (P).
 
     A mark is deleted if it touches a space anywhere in the *original* text, or if any number there has a comma
     between digits; otherwise it becomes a space. Then at most 32 periods that no digit follows are deleted.
     """
     out = text
-    deletes_all = _COMMA_IN_NUMBER.search(text) is not None
+    deletes_all = comma_in_number.search(text) is not None
     for mark in PUNCTUATION:
         if mark in text:
             delete = deletes_all or f"{mark} " in text or f" {mark}" in text

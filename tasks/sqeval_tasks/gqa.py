@@ -80,23 +80,25 @@ class GQA(Task):
         "testdev_balanced": "12,578 questions on 398 images",
         "submission": "the server's, without answers; read where testdev is not there",
     }
+    extras: ClassVar[bool] = True
+    """Whether choices, scene graphs and attention maps are used where they are there."""
     selectable = tuple(split.name for split in SPLITS)
     sizes: ClassVar[Mapping[str, Size]] = {"testdev_balanced": Size(12_578, 398)}
     settings = Settings(max_new_tokens=128)
-    results = (("questionId", "prediction"),)
+    results: ClassVar[tuple[tuple[str, str], ...]] = (("questionId", "prediction"),)
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
-        return present(root, SPLITS).files
+        return [wanted for wanted in present(root, SPLITS).files if self.extras or wanted.required]
 
     def samples(self, root: DataRoot) -> list[Sample]:
         split = present(root, SPLITS)
         if split is SUBMISSION:
             return [_hidden(root, key, entry) for key, entry in read_table(root.file(split.questions)).items()]
-        found = root.find(CHOICES)
+        found = root.find(CHOICES) if self.extras else None
         choices = None if found is None else read_table(found)
         questions = read_table(root.file(QUESTIONS))
         samples = [_sample(root, key, question, choices) for key, question in questions.items()]
-        if root.find(ATTENTIONS) is None:
+        if not self.extras or root.find(ATTENTIONS) is None:
             return samples
         attended = _groundings(root, questions)
         return [replace(s, metadata={**s.metadata, "grounding": attended.get(s.id, 0.0)}) for s in samples]

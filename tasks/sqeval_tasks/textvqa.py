@@ -71,7 +71,7 @@ class TextVQA(Task):
     selectable = tuple(split.name for split in SPLITS)
     sizes: ClassVar[Mapping[str, Size]] = {"val": Size(5_000, 3_166), "test": Size(5_734)}
     settings = Settings(max_new_tokens=128)
-    results = (("question_id", "answer"),)
+    predictions = (("question_id", "text"), ("question_id", "answer"))
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         return present(root, SPLITS).files
@@ -126,7 +126,7 @@ class TextVQA(Task):
         found = read_by_question(path, keys, ("question_id", "prompt", "text"), _asked, allow)
         if found is not None:
             return found
-        return read_by_id(path, self.predictions, set(keys), final=self.results, allow=allow)
+        return read_by_id(path, self.predictions, set(keys), allow=allow)
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """The official result file. It holds the responses: the evaluator processes them, and twice is once too

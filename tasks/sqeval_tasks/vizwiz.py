@@ -73,7 +73,7 @@ class VizWiz(Task):
     selectable = tuple(split.name for split in SPLITS)
     sizes: ClassVar[Mapping[str, Size]] = {"val": Size(4_319, 4_319), "test": Size(8_000, 8_000)}
     settings = Settings(max_new_tokens=128)
-    results = (("image", "answer"),)
+    results: ClassVar[tuple[tuple[str, str], ...]] = (("image", "answer"),)
 
     def wanted(self, root: DataRoot) -> Sequence[WantedFile]:
         return present(root, SPLITS).files

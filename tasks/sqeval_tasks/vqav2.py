@@ -121,7 +121,7 @@ class VQAv2(Task):
         "train": Size(443_757, 82_783),
     }
     settings = Settings(max_new_tokens=128)
-    results = (("question_id", "answer"),)
+    results: ClassVar[tuple[tuple[str, str], ...]] = (("question_id", "answer"),)
 
     def __init__(self) -> None:
         self._unasked: list[str] = []

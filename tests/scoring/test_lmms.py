@@ -19,6 +19,12 @@ CASES = json.loads((GOLDEN / "lmms_cases.json").read_text("utf-8"))
 VAL = json.loads(gzip.decompress((GOLDEN / "vizwiz_val_answers.json.gz").read_bytes()))
 
 
+@pytest.mark.parametrize(("response", "expected"), CASES["said"])
+def test_said(response: str, expected: str) -> None:
+    """Its `strip_reasoning_tags` with the tags of its command line, and the strip that follows."""
+    assert lmms.said(response) == expected
+
+
 @pytest.mark.parametrize(("prediction", "answers", "expected"), CASES["vqav2"])
 def test_vqav2(prediction: str, answers: list[str], expected: float) -> None:
     assert lmms.vqa_accuracy(prediction, answers) == expected

@@ -154,3 +154,48 @@ def test_llava_wild_s_judge(tmp_path: Path) -> None:
         found = wild.judged(first, [[reply]])
         assert [found.values["reference1"], found.values["answer1"]] == scores
         assert (found.parsed is None) == (tuple(scores) == UNREAD)
+
+
+def test_thoughts_and_outer_space_are_no_part_of_a_response() -> None:
+    for said in ("yes\n", " yes", "<think>It may be a no.</think>\nyes", "no</think>yes"):
+        for name, reference in (
+            ("gqa", {"answer": "yes"}), ("vqav2", ["yes"] * 10), ("textvqa", ["yes"] * 10), ("pope", "yes"),
+            ("vizwiz", {"answers": ["yes"] * 10, "answerable": True}),
+        ):  # fmt: skip
+            values = task(name).score(said, sample(reference)).values
+            assert values.get("accuracy", values.get("tp")) == 1.0, (name, said)
+    letter = "<think>A or B</think>\nB\n"
+    assert task("scienceqa").score(letter, sample(1, choices=["x", "y"], hint="")).values == {"accuracy": 1.0}
+    options = {"options": {"A": "x", "B": "y"}, "hint": ""}
+    assert task("mmbench").score(letter, sample({"answer": "B"}, **options)).values == {"accuracy": 1.0}
+    assert task("nocaps").score("<think>hm</think> a dog ", sample(["a dog"])).parsed == "a dog"
+    asked = task("mmvet").inquire("ans\n", sample("x<AND>y"), ())
+    assert asked.messages[0][1].endswith("What is it? | x <AND> y | ans |")
+    asked = task("llava_wild").inquire(" ans\n", sample("a", caption="c"), ())
+    assert "[Assistant 2]\nans\n\n[End of Assistant 2]" in asked.messages[0][1]
+
+
+@pytest.mark.parametrize("protocol", ["llava", "lmms"])
+def test_gqa_s_other_files_are_left_alone(protocol: str, tmp_path: Path) -> None:
+    """Where these protocols do not use them, they may be damaged."""
+    types = {"structural": "verify", "semantic": "obj", "detailed": "x"}
+    question = {
+        "question": "Is it?", "imageId": "n1", "answer": "yes", "isBalanced": True, "groups": {"global": None},
+        "entailed": [], "types": types, "semantic": [],
+    }  # fmt: skip
+    write_json(tmp_path, "gqa/testdev_balanced_questions.json", {"1": question})
+    write_json(tmp_path, "gqa/testdev_balanced_choices.json", {})
+    write_json(tmp_path, "gqa/testdev_balanced_attentions.json", [])
+    gqa = get_task("gqa", protocol)
+    assert [found.id for found in gqa.samples(data_root(tmp_path))] == ["1"]
+    assert not any("choices" in wanted.path for wanted in (*gqa.files, *gqa.wanted(data_root(tmp_path))))
+
+
+def test_mmbench_s_mirror_is_the_one_that_lmms_eval_reads() -> None:
+    found = {
+        (name, split): mirror for name in ("mmbench", "mmbench_cn") for split, mirror in task(name).mirrors().items()
+    }
+    assert {key: (mirror.dataset, mirror.parts[0].config) for key, mirror in found.items()} == {
+        ("mmbench", "dev"): ("MMBench", "en"), ("mmbench", "test"): ("MMBench", "en"),
+        ("mmbench_cn", "dev"): ("MMBench", "cn"), ("mmbench_cn", "test"): ("MMBench", "cn"),
+    }  # fmt: skip

@@ -60,6 +60,11 @@ MMBENCH: Mapping[str, Mirror] = {
     for split in ("dev", "test")
 }
 """The version of LLaVA's tables."""
+MMBENCH_OF_LMMS: Mapping[str, Mirror] = {
+    split: _mirror("MMBench", "en", split, f"mmbench_{split}_en_20231003.tsv", "L2-category")
+    for split in ("dev", "test")
+}
+"""The version that lmms-eval reads."""
 MMBENCH_CN: Mapping[str, Mirror] = {
     split: _mirror("MMBench", "cn", split, f"mmbench_{split}_cn_20231003.tsv", "L2-category")
     for split in ("dev", "test")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
-from sqeval.data.root import DataRoot
 from sqeval.records import Record
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score
@@ -17,13 +15,12 @@ class LLaVAGQA(GQA):
     """Choices, scene graphs and attention maps are left aside, also where they are there."""
 
     protocol = "llava"
+    extras = False
+    files = tuple(wanted for wanted in GQA.files if wanted.required)
     differs: ClassVar[Mapping[str, str]] = {
         "data": "choices, scene graphs and attention maps are not used",
         "metrics": "validity and plausibility are 0, as its script prints them; neither consistency nor grounding",
     }
-
-    def samples(self, root: DataRoot) -> list[Sample]:
-        return [replace(sample, metadata={}) for sample in super().samples(root)]
 
     def score(self, response: str | None, sample: Sample) -> Score:
         found = super().score(response, sample)

@@ -9,9 +9,9 @@ from typing import ClassVar
 from sqeval.data.root import DataRoot
 from sqeval.model import Settings
 from sqeval.records import Record
-from sqeval.scoring import captions
+from sqeval.scoring import captions, lmms
 from sqeval.stats.metric import Metric
-from sqeval.task import Sample
+from sqeval.task import Sample, Score
 from sqeval_tasks.captioning import Captioning
 from sqeval_tasks.coco_caption import SPLIT, CocoCaption
 from sqeval_tasks.flickr30k import Flickr30k
@@ -40,6 +40,9 @@ class LmmsCaptioning(Captioning):
 
     def prompt(self, sample: Sample) -> str:
         return PROMPT
+
+    def score(self, response: str | None, sample: Sample) -> Score:
+        return super().score(lmms.said(response), sample)
 
     def corpus_scores(self, records: Sequence[Record], samples: Sequence[Sample]) -> Sequence[Mapping[str, float]]:
         """Without SPICE, which takes longer than all the rest."""

@@ -18,6 +18,10 @@ class LmmsGQA(GQA):
     """Exact match without case and punctuation."""
 
     protocol = "lmms"
+    predictions = (*GQA.predictions, *GQA.results)  # nothing is final: all is processed
+    results = ()
+    extras = False
+    files = tuple(wanted for wanted in GQA.files if wanted.required)
     differs: ClassVar[Mapping[str, str]] = {
         "generation": "16 new tokens",
         "scorer": "exact match after all ASCII punctuation and case are dropped on both sides: `t-shirt` is `tshirt`, "
@@ -27,7 +31,7 @@ class LmmsGQA(GQA):
     settings = Settings(max_new_tokens=16)
 
     def score(self, response: str | None, sample: Sample) -> Score:
-        answer = None if response is None else lmms.exact(response)
+        answer = None if response is None else lmms.exact(lmms.said(response))
         parsed = answer if answer and answer.strip() else None
         if sample.reference is None:
             return Score(parsed, {})

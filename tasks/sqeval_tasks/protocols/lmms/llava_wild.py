@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from sqeval.judged import Inquiry
 from sqeval.model import Settings
+from sqeval.scoring import lmms
 from sqeval.task import Sample, Score
 from sqeval_tasks.llava_wild import LLaVAWild
 
@@ -31,7 +32,7 @@ class LmmsLLaVAWild(LLaVAWild):
     settings = Settings(max_new_tokens=4096)
 
     def inquire(self, response: str, sample: Sample, replies: Sequence[str]) -> Inquiry | None:
-        official = super().inquire(response, sample, replies)
+        official = super().inquire(lmms.said(response), sample, replies)
         return official and Inquiry(official.messages[1:], max_tokens=1024, temperature=0.0)
 
     def judged(self, sample: Sample, rounds: Sequence[Sequence[str]]) -> Score:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from sqeval.data.mirror import Mirror
 from sqeval.model import Settings
 from sqeval.records import Record
-from sqeval.scoring import lmms_choice
+from sqeval.scoring import lmms, lmms_choice
 from sqeval.stats.metric import Metric
 from sqeval.task import Sample, Score
 from sqeval_tasks.mmbench import MMBench
@@ -32,7 +33,8 @@ class LmmsMMBench(MMBench):
         "images": IMAGES,
         "scorer": f"{MATCHER}; what it cannot read goes through the extractor of `mmbench_en_dev_static`",
         "metrics": METRICS,
-        "not reproduced": "`mmbench_en_dev` asks GPT-4o instead of the extractor, and then guesses",
+        "not reproduced": "`mmbench_en_dev` asks GPT-4o instead of the extractor, and then guesses; a missing option "
+        "that its data hold as the word nan is matched there",
     }
     known: ClassVar[Sequence[str]] = (
         "mmbench_dev_en_20231003.tsv", "MMBench_DEV_EN.tsv",
@@ -41,6 +43,11 @@ class LmmsMMBench(MMBench):
     extracts: ClassVar[bool] = True
     """Whether an answer that the matcher cannot read is looked at more closely."""
 
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        from sqeval_tasks.mirrors.choices import MMBENCH_OF_LMMS
+
+        return MMBENCH_OF_LMMS
+
     def prompt(self, sample: Sample) -> str:
         hint = sample.metadata["hint"]
         options = "\n".join(f"{letter}. {text}" for letter, text in sample.metadata["options"].items()).rstrip("\n")
@@ -48,7 +55,7 @@ class LmmsMMBench(MMBench):
         return f"{question} There are several options:\n{options}\n\n{self.suffix}"
 
     def score(self, response: str | None, sample: Sample) -> Score:
-        options, answer = sample.metadata["options"], sample.reference["answer"]
+        options, answer, response = sample.metadata["options"], sample.reference["answer"], lmms.said(response)
         letter = None if response is None else lmms_choice.matched(response, options)
         if letter is None and response is not None and self.extracts:
             letter = lmms_choice.extracted(response, sorted(options))
@@ -75,3 +82,6 @@ class LmmsMMBenchCN(LmmsMMBench, MMBenchCN):
     suffix: ClassVar[str] = "请直接使用所提供的选项字母作为答案回答。"
     settings = Settings(max_new_tokens=256)
     extracts: ClassVar[bool] = False
+
+    def mirrors(self) -> Mapping[str, Mirror | str]:
+        return MMBenchCN.mirrors(self)

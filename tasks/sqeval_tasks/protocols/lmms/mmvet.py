@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from sqeval.judged import Inquiry
 from sqeval.model import Settings
+from sqeval.scoring import lmms
 from sqeval.task import Sample, Score
 from sqeval_tasks import mmvet
 
@@ -39,7 +40,7 @@ class LmmsMMVet(mmvet.MMVet):
         if len(replies) == len(TEMPERATURES) or (replies and mmvet.grade(replies[-1].strip()) is not None):
             return None
         truth = sample.reference.replace("<AND>", " <AND> ").replace("<OR>", " <OR> ")
-        text = f"{PROMPT}\n{sample.question} | {truth} | {response} |"
+        text = f"{PROMPT}\n{sample.question} | {truth} | {lmms.said(response)} |"
         return Inquiry((("user", text),), max_tokens=128, temperature=TEMPERATURES[len(replies)])
 
     def judged(self, sample: Sample, rounds: Sequence[Sequence[str]]) -> Score:

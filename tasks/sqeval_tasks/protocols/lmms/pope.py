@@ -34,8 +34,12 @@ class LmmsPOPE(POPE):
         "metrics": "F1 of the three categories pooled, not their mean; the ratio of yes is that of the labels",
     }
 
+    def prompt(self, sample: Sample) -> str:
+        return f"{sample.question.strip()}\nAnswer the question using a single word or phrase."
+
     def score(self, response: str | None, sample: Sample) -> Score:
         """An error counts against the label: it must not raise the recall, as an unread answer does."""
+        response = lmms.said(response)
         answer = None if response is None else lmms.pope_answer(response)
         outcome = (yesno.outcome if response is None else lmms.pope_outcome)(answer, sample.reference)
         return Score(answer, {count: float(count == outcome) for count in lmms.POPE_COUNTS})

@@ -33,5 +33,5 @@ class LmmsScienceQA(ScienceQA):
         return "\n".join([*([f"Context: {hint}"] if hint else []), sample.question, *options, suffix])
 
     def score(self, response: str | None, sample: Sample) -> Score:
-        letter = None if response is None else lmms.scienceqa_letter(response)
+        letter = None if response is None else lmms.scienceqa_letter(lmms.said(response))
         return Score(letter, {"accuracy": float(letter == LETTERS[sample.reference])})

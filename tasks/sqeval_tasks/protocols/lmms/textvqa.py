@@ -34,6 +34,7 @@ class LmmsTextVQA(TextVQA):
         return f"{sample.question.capitalize()}\nAnswer the question using a single word or phrase."
 
     def score(self, response: str | None, sample: Sample) -> Score:
+        response = lmms.said(response)
         parsed = None if response is None else vqa.submitted(response) or None
         if sample.reference is None:
             return Score(parsed, {})

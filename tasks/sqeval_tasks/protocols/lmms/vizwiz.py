@@ -18,6 +18,8 @@ class LmmsVizWiz(VizWiz):
     """TextVQA's rule, applied to VizWiz."""
 
     protocol = "lmms"
+    predictions = (*VizWiz.predictions, *VizWiz.results)  # nothing is final: all is processed
+    results = ()
     measure = "VQA accuracy by M4C's rules"
     differs: ClassVar[Mapping[str, str]] = {
         "generation": "1,024 new tokens, as no limit is set",
@@ -34,6 +36,7 @@ class LmmsVizWiz(VizWiz):
         return max(dict.fromkeys(answers), key=lambda answer: lmms.soft_accuracy(answer, answers))
 
     def score(self, response: str | None, sample: Sample) -> Score:
+        response = lmms.said(response)
         parsed = None if response is None else vqa.submitted(response) or None
         if sample.reference is None:
             return Score(parsed, {})

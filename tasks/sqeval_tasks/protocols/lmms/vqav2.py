@@ -17,9 +17,11 @@ class LmmsVQAv2(VQAv2):
     """Answers are normalised always, by the evaluator's own rules; nothing is done to them before."""
 
     protocol = "lmms"
+    predictions = (*VQAv2.predictions, *VQAv2.results)  # nothing is final: all is processed
+    results = ()
     measure = "VQA accuracy, always normalised"
     differs: ClassVar[Mapping[str, str]] = {
-        "data": "val and test, no test-dev",
+        "data": "val and test; test-dev and train are read here, and not there",
         "generation": "16 new tokens",
         "scorer": "both sides are always normalised, also where all ten people agree; responses are not processed "
         "beforehand",
@@ -33,6 +35,7 @@ class LmmsVQAv2(VQAv2):
         return max(dict.fromkeys(answers), key=lambda answer: lmms.vqa_accuracy(answer, answers))
 
     def score(self, response: str | None, sample: Sample) -> Score:
+        response = lmms.said(response)
         parsed = None if response is None else lmms.vqa_normalize(response) or None
         if sample.reference is None:
             return Score(parsed, {})
@@ -40,5 +43,5 @@ class LmmsVQAv2(VQAv2):
 
     def submission(self, records: Sequence[Record]) -> tuple[str, bytes]:
         """Responses as they are: where there are no answers to compare with, nothing is normalised."""
-        answers = {record.id: record.response or "" for record in records}
+        answers = {record.id: lmms.said(record.response or "") for record in records}
         return answers_file(answers, "question_id", self._unasked, number=True)
