@@ -24,7 +24,7 @@ demo: $(VENV)/.installed  ## evaluate the packaged checkpoint on the mini suite 
 	$(BIN)/sqeval demo
 
 test: $(VENV)/.installed-dev lint  ## ruff, mypy and the tests (without those that take minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.installed-dev  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -56,7 +56,7 @@ class Benchmark:
 
 SUITE = (
     Benchmark("vqav2", "val", 29),
-    Benchmark("gqa", "", 31),
+    Benchmark("gqa", "testdev_balanced", 31),
     Benchmark("pope", "3,000 random questions (current)", 28),
     Benchmark("vizwiz", "val", 45),
     Benchmark("textvqa", "val", 120),

@@ -149,6 +149,7 @@ def test_bad_samples_are_counted_over_processes(root: Path, tmp_path: Path) -> N
     assert all(sum(repr(one) in message for message in told) == 2 for one in broken)
 
 
+@pytest.mark.slow
 def test_fsdp_has_the_losses_and_weights_of_one_process(root: Path, alone: Path, tmp_path: Path) -> None:
     """Weights, gradients and moments spread over two processes; checkpoints have them whole, adapters merged."""
     out = tmp_path / "out"
