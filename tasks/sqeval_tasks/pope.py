@@ -97,8 +97,9 @@ class POPE(Task):
 
     def metrics(self, records: Sequence[Record]) -> list[Metric]:
         pooled = [ratio_of_sums(name, records, yesno.COUNTS, f) for name, f in MEASURES.items()]
-        category = [CATEGORIES.index(record.tags["category"]) for record in records]
-        blocks = yesno.in_block(pooled[0].columns, category, len(CATEGORIES))
+        named = [record.tags["category"] for record in records]
+        there = [category for category in CATEGORIES if category in named] or CATEGORIES
+        blocks = yesno.in_block(pooled[0].columns, [there.index(category) for category in named], len(there))
         f1_mean = Metric("f1_mean", pooled[0].ids, pooled[0].clusters, blocks, yesno.mean_f1)
         by_category = [
             ratio_of_sums(f"{name}/category={cell}", members, yesno.COUNTS, f)

@@ -111,6 +111,14 @@ def test_a_part_is_scored_as_if_there_were_no_more_and_is_not_ranked() -> None:
     assert rows["missing"] == ("partial", "3 missing")
 
 
+def test_one_category_of_pope_has_its_own_f1() -> None:
+    rows = [row for row in ANSWERS if row["question_id"].startswith("adversarial")]
+    rows[1] = {**rows[1], "text": "Yes"}
+    _, found = score(rows, "--allow-part")
+    values = {name: metric["value"] for name, metric in found["metrics"].items()}
+    assert values["f1_mean"] == values["f1/category=adversarial"] == values["f1"] == 0.8
+
+
 def test_what_is_allowed_belongs_to_the_run() -> None:
     score(ANSWERS, "--allow-missing")
     result, _ = score(ANSWERS, code=2)

@@ -168,6 +168,7 @@ def test_validation_fails_under_strict_where_a_metric_is_blind(tmp_path: Path, a
     assert "FAIL" in output
 
 
+@pytest.mark.slow
 def test_asking_goes_on_where_it_was_killed(pictures: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "list.csv"
     names = sorted(path.name for path in pictures.iterdir())[:33]  # more than are asked about at once

@@ -89,6 +89,7 @@ def test_bleu_of_cleaned_captions(scores: dict[str, dict[str, float]]) -> None:
         assert (found == pytest.approx(value, rel=1e-12)) == same
 
 
+@pytest.mark.slow
 def test_meteor_of_cleaned_captions(scores: dict[str, dict[str, float]]) -> None:
     known, said = official(clean=True)
     counts = meteor_counts([said[image][0] for image in IMAGES], [known[image] for image in IMAGES], find_java())

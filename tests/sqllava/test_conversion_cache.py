@@ -112,6 +112,7 @@ def start(stage2: Release, cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, **pipes)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_end_with_one_good_folder(stage2: Release, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     processes = [start(stage2, cache), start(stage2, cache)]

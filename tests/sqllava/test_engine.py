@@ -48,7 +48,7 @@ def test_every_answer_is_that_of_generate(seed: int, projector: str) -> None:
     st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(0, 99),
     st.sampled_from([1, 200, 900, 100_000]), st.integers(1, 6),
 )  # fmt: skip
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_any_groups_and_any_budget(sizes: list[int], seed: int, budget: int, new: int) -> None:
     engine = Engine(MODEL, PROCESSOR, batch_tokens=budget)
     assert_as_generate(MODEL, engine, make_groups(engine, seed, sizes, new))

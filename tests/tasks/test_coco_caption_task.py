@@ -130,6 +130,7 @@ def test_images_may_be_named_in_several_ways(tmp_path: Path) -> None:
     assert TASK.read_predictions(tmp_path / "said.json", full) == {"5": "a bus", "3": "dogs", "7": "rain"}
 
 
+@pytest.mark.slow
 def test_captions_of_some_images_are_scored_as_the_official_evaluation_does(tmp_path: Path) -> None:
     """It looks at the images in the result file alone, in CIDEr's frequencies too."""
     write_json(tmp_path / "whole", ANNOTATIONS, document())

@@ -141,6 +141,7 @@ class Renames:
         return counted
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_file_event_is_survived(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before each rename everything is as it was; after it, as it will be."""
     plan = small_recipe(*steps(2), "save_every=1", "stages.tower.steps=1")
