@@ -100,7 +100,7 @@ def load(task: Task, root: DataRoot, limit: int | None, seed: int, epochs: int =
 
 def part(load: Load, ids: Collection[str] | None) -> Load:
     """The same of the samples with these ids alone, as if there were no others; all, if it is None."""
-    if ids is None or len(ids) == len(load.samples):
+    if ids is None or len(ids) == len(load.asked):
         return load
     samples = [sample for sample in load.samples if sample.id in ids]
     what = f"{len(samples):,} of {len(load.samples):,} samples"
@@ -225,7 +225,8 @@ def counts(records: Sequence[Record]) -> dict[str, int]:
 def _submissions(plan: Plan, each: Sequence[Sequence[Record]]) -> dict[str, bytes]:
     """Content by suffix. One answer a question, of the first epoch, and all questions: servers refuse other files.
 
-    None where only judgements are known."""
+    None where only judgements are known.
+    """
     task, answers = plan.load.task, each[0] if each else ()
     if len(answers) != len(plan.load.samples) or not plan.load.whole:
         return {}
@@ -241,7 +242,7 @@ def _errors(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def _failed(records: Sequence[Record]) -> list[Record]:
     """Those without an answer, or without a judgement of it."""
-    return [r for r in records if (r.error is not None or r.judgement is not None) and r.errored]
+    return [record for record in records if record.errored]
 
 
 def _finite(task: Task, key: str, scores: Mapping[str, float]) -> Mapping[str, float]:

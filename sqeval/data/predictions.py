@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sqeval.data.collection import paused
@@ -135,10 +136,8 @@ def read_records(path: Path) -> list[Entry]:
     try:
         return read_lines(path)
     except DataError:
-        try:
+        with suppress(DataError):
             return [read_object(path)]  # in several lines: of another kind, and readers say what they miss in it
-        except DataError:
-            pass
         raise
 
 

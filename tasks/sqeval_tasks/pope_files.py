@@ -117,15 +117,16 @@ def _by_number(file: Path, entries: Sequence[Entry], parts: Parts) -> list[str]:
     asked = [_asked(entry.value.get(field)) for entry in entries]
     own = [entry.value.get("category") for entry in entries]
     if all(isinstance(category, str) and category in parts for category in own):
-        return [_of(str(category))(key) for category, key in zip(own, given, strict=True)]
-    fitting = [category for category in parts if all(f"{category}/{key}" in questions for key in given)]
-    named = [category for category in fitting if category in file.name.lower()]
-    if len(named) > 1 and not any(asked):
-        raise DataError(f"the name holds {' and '.join(named)}: whose are the numbers? Rename it", file=file)
-    ways = [*map(_of, named if len(named) == 1 else ()), _from_llava, *map(_of, fitting)]
+        ways = [[_of(str(category))(key) for category, key in zip(own, given, strict=True)]]
+    else:
+        fitting = [category for category in parts if all(f"{category}/{key}" in questions for key in given)]
+        named = [category for category in fitting if category in file.name.lower()]
+        if len(named) > 1 and not any(asked):
+            raise DataError(f"the name holds {' and '.join(named)}: whose are the numbers? Rename it", file=file)
+        kinds = [*map(_of, named if len(named) == 1 else ()), _from_llava, *map(_of, fitting)]
+        ways = [[kind(key) for key in given] for kind in kinds]
     first: tuple[Entry, str] | None = None
-    for way in ways:
-        keys = [way(key) for key in given]
+    for keys in ways:
         wrong = next((i for i, key in enumerate(keys) if not _agree(asked[i], questions.get(key))), None)
         if wrong is None:
             return keys

@@ -119,6 +119,20 @@ def test_one_category_of_pope_has_its_own_f1() -> None:
     assert values["f1_mean"] == values["f1/category=adversarial"] == values["f1"] == 0.8
 
 
+def test_a_limited_run_that_is_whole_is_no_part() -> None:
+    """All that it was asked is there: frequencies of captions are still those of all samples."""
+    given = ["--tasks", "pope", "--data", "mini", "--model", "majority", "--limit", "20", "--out", "o", "--name", "few"]
+    run: Any = CliRunner().invoke(app, ["run", *given])
+    assert run.exit_code == 0, run.output
+    again: Any = CliRunner().invoke(
+        app, ["score", "--predictions", "o/few", "--allow-part", "--out", "o", "--name", "two"]
+    )
+    assert again.exit_code == 0, again.output
+    few, two = (json.loads(Path(f"o/{name}/pope/metrics.json").read_bytes()) for name in ("few", "two"))
+    assert (two["data_version"], two["metrics"]) == (few["data_version"], few["metrics"])
+    assert two["hashes"]["prompts"] == few["hashes"]["prompts"]
+
+
 def test_what_is_allowed_belongs_to_the_run() -> None:
     score(ANSWERS, "--allow-missing")
     result, _ = score(ANSWERS, code=2)

@@ -134,6 +134,14 @@ def test_numbers_come_before_the_order(samples: list[Sample], tmp_path: Path) ->
         assert found == by_sample(said)
 
 
+def test_questions_are_compared_where_the_category_is_given_too(tmp_path: Path) -> None:
+    current = TASK.samples(data_root(write_questions(tmp_path, current=True)))
+    rows = [{"question_id": i, "category": "random", "prompt": q, "text": "no"}
+            for i, (_, q, _) in enumerate(REAL["random"], 1)]  # fmt: skip
+    with pytest.raises(DataError, match=r"prompt: expected the question of random/\d+.*two versions"):
+        TASK.read_predictions(write_lines(tmp_path, "l.jsonl", rows), current, Allow(missing=True))
+
+
 def test_what_is_not_clear_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     rows = [{"question_id": i, "text": a} for i, a in enumerate(answers()["random"], 1)]
     path = write_lines(tmp_path, "random_init_adversarial.jsonl", rows)
